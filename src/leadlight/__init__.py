@@ -1,0 +1,175 @@
+"""Who in your community will buy: a call list, a reason for each name, and how many buyers it misses.
+
+Three nouns are enough to begin: a *community* (the log of what its members did), *deals* (what sales won and lost), and
+*leads* (who to approach next, and why)::
+
+    import leadlight as ll
+
+    community = ll.Community(activity="log.csv", members="members.csv", deals="deals.csv")
+    leads = ll.qualify(community, at="2026-11-16", top=40)
+
+No log at hand? ``ll.simulate_community()`` makes a community whose buyers are known, and ``ll.read_stackexchange(path)``
+reads a public one.
+
+What ``qualify`` does, step by step
+-----------------------------------
+=====================================  =======================================================================
+``observe``, ``Observations``          (member, cutoff) pairs, labelled by the deals won in the window after it
+``Catalogue``, ``Behaviour``           what members do, as data: ``Count``, ``Recency``, ``Trend`` and the others;
+                                       ready made: ``CORPORATE_COMMUNITY``, ``QUESTION_COMMUNITY``,
+                                       ``PASSIVE_CANDIDATE``
+``build_features``,                    features from before the cutoff only, as a frame or as a scikit-learn
+``CommunityFeatures``                  transformer
+``LeadClassifier``, ``PointsScorer``   scikit-learn classifiers: the model, and the points that it has to beat;
+                                       ``TemporalSplit`` validates them in the order of time
+``Capacity``, ``Costs``, ``MissRate``  the rule that turns a probability into "approach" or "do not"
+``LeadQualifier``                      all of these as one object: ``fit``, ``score``, ``explain``, ``save``
+``evaluate``                           who would have been missed and approached in vain, beside simple baselines
+``load``, ``Scorer``                   a saved model inside an application: needs numpy and nothing else; returns
+                                       a ``Prediction``, each ``Reason`` in words
+=====================================  =======================================================================
+
+Three rooms have more in them: `leadlight.evaluation` (leakage audit, metrics), `leadlight.testing` (point-in-time checks
+for your own behaviours) and `leadlight.tracking` (MLflow).
+
+Nothing is imported until it is asked for, so ``import leadlight`` costs milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from leadlight._version import __version__
+
+if TYPE_CHECKING:
+    from leadlight import evaluation, testing, tracking
+    from leadlight.behaviours import (
+        CORPORATE_COMMUNITY,
+        PASSIVE_CANDIDATE,
+        QUESTION_COMMUNITY,
+        Behaviour,
+        Catalogue,
+        Completeness,
+        Count,
+        Distinct,
+        Entropy,
+        FirstTime,
+        Peers,
+        Ratio,
+        Recency,
+        Sum,
+        Surprise,
+        Tenure,
+        Trend,
+        Visits,
+    )
+    from leadlight.community import Community
+    from leadlight.decision import Capacity, Costs, MissRate
+    from leadlight.estimators import LeadClassifier, PointsScorer, TemporalSplit
+    from leadlight.evaluation import evaluate
+    from leadlight.features import CommunityFeatures, build_features
+    from leadlight.observations import Observations, observe
+    from leadlight.qualifier import LeadQualifier, qualify
+    from leadlight.runtime import Prediction, Reason, Scorer, load
+    from leadlight.simulate import simulate_community
+    from leadlight.sources.stackexchange import read_stackexchange
+
+__all__ = [
+    "CORPORATE_COMMUNITY",
+    "PASSIVE_CANDIDATE",
+    "QUESTION_COMMUNITY",
+    "Behaviour",
+    "Capacity",
+    "Catalogue",
+    "Community",
+    "CommunityFeatures",
+    "Completeness",
+    "Costs",
+    "Count",
+    "Distinct",
+    "Entropy",
+    "FirstTime",
+    "LeadClassifier",
+    "LeadQualifier",
+    "MissRate",
+    "Observations",
+    "Peers",
+    "PointsScorer",
+    "Prediction",
+    "Ratio",
+    "Reason",
+    "Recency",
+    "Scorer",
+    "Sum",
+    "Surprise",
+    "TemporalSplit",
+    "Tenure",
+    "Trend",
+    "Visits",
+    "__version__",
+    "build_features",
+    "evaluate",
+    "evaluation",
+    "load",
+    "observe",
+    "qualify",
+    "read_stackexchange",
+    "simulate_community",
+    "testing",
+    "tracking",
+]
+
+_ROOMS = {
+    "leadlight.behaviours": (
+        "CORPORATE_COMMUNITY",
+        "PASSIVE_CANDIDATE",
+        "QUESTION_COMMUNITY",
+        "Behaviour",
+        "Catalogue",
+        "Completeness",
+        "Count",
+        "Distinct",
+        "Entropy",
+        "FirstTime",
+        "Peers",
+        "Ratio",
+        "Recency",
+        "Sum",
+        "Surprise",
+        "Tenure",
+        "Trend",
+        "Visits",
+    ),
+    "leadlight.community": ("Community",),
+    "leadlight.decision": ("Capacity", "Costs", "MissRate"),
+    "leadlight.estimators": ("LeadClassifier", "PointsScorer", "TemporalSplit"),
+    "leadlight.evaluation": ("evaluate",),
+    "leadlight.features": ("CommunityFeatures", "build_features"),
+    "leadlight.observations": ("Observations", "observe"),
+    "leadlight.qualifier": ("LeadQualifier", "qualify"),
+    "leadlight.runtime": ("Prediction", "Reason", "Scorer", "load"),
+    "leadlight.simulate": ("simulate_community",),
+    "leadlight.sources.stackexchange": ("read_stackexchange",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_SUBMODULES = ("evaluation", "testing", "tracking")
+
+if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every misspelt name
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name in _SUBMODULES:
+            return import_module(f"leadlight.{name}")
+        if name in _ROOM_OF:
+            found = globals()[name] = getattr(import_module(_ROOM_OF[name]), name)
+            return found
+        if name.startswith("__"):  # dunders are asked for by machinery, which needs no advice
+            raise AttributeError(f"module 'leadlight' has no attribute {name!r}")
+        from leadlight.errors import closest
+
+        raise AttributeError(f"module 'leadlight' has no attribute {name!r}{closest(name, __all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,198 @@
+"""Behaviours, catalogues, and their compilation to a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from leadlight.behaviours.algebra import Actions, Feature
+from leadlight.errors import InputError, closest
+from leadlight.moments import Moment, moment_us
+from leadlight.plan import ATTRIBUTES, Column, HandSetPoints, Key, Plan, PlannedBehaviour
+
+PLACEHOLDER = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
+
+
+class VocabularySource(Protocol):
+    """What compilation asks of a community."""
+
+    def vocabulary(
+        self, attribute: str, *, action: Actions, before: int | None, top: int, min_members: int
+    ) -> tuple[str, ...]:
+        """Return the most frequent entries known before a time."""
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether members belong to accounts."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One thing that members do, in the words of a salesperson, with the features that measure it.
+
+    Parameters
+    ----------
+    name : str
+        Short, in the third person: "asks questions".
+    features : tuple of features
+        From the algebra: `Count`, `Recency`, ...
+    reason : str or tuple of str
+        Sentence templates for the call list. `{column}` is replaced by the member's value of a plan column;
+        `{column:question|questions}` adds the noun in its number, `{column:ago}` reads days as time past,
+        `{column:duration}` reads seconds, `{column:percent}` a share. In `{tag.*_count_30d:time|times}` and `{tag.*}`
+        the star stands for the entry that weighs most. The template whose columns weigh most is used.
+    points : HandSetPoints, optional
+        What a marketer would give for it before any deal has taught better.
+    """
+
+    name: str
+    features: tuple[Feature, ...]
+    reason: str | tuple[str, ...]
+    points: HandSetPoints | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name or not self.features:
+            raise InputError("A behaviour needs a name and at least one feature.")
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The sentence templates as a tuple."""
+        return (self.reason,) if isinstance(self.reason, str) else tuple(self.reason)
+
+
+class Catalogue:
+    """An ordered set of behaviours: data only.
+
+    Parameters
+    ----------
+    behaviours : sequence of Behaviour
+        Names must differ.
+    name : str
+        Shown in reports.
+
+    Examples
+    --------
+    >>> from leadlight.behaviours import Behaviour, Catalogue, Count
+    >>> asks = Behaviour("asks", (Count("question", window="28d"),), reason="asked {question_count_28d} questions")
+    >>> Catalogue([asks])
+    Catalogue('custom': asks)
+    """
+
+    def __init__(self, behaviours: list[Behaviour] | tuple[Behaviour, ...], name: str = "custom") -> None:
+        self.behaviours = tuple(behaviours)
+        self.name = name
+        names = [b.name for b in self.behaviours]
+        repeated = sorted({n for n in names if names.count(n) > 1})
+        if repeated or not names:
+            raise InputError(f"A catalogue needs behaviours with different names; repeated: {repeated}.")
+
+    def __iter__(self) -> Iterator[Behaviour]:
+        return iter(self.behaviours)
+
+    def __len__(self) -> int:
+        return len(self.behaviours)
+
+    def __add__(self, other: Catalogue) -> Catalogue:
+        return Catalogue(self.behaviours + other.behaviours, f"{self.name} + {other.name}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Catalogue) and self.behaviours == other.behaviours
+
+    def __hash__(self) -> int:
+        return hash(self.behaviours)
+
+    def __repr__(self) -> str:
+        return f"Catalogue({self.name!r}: {', '.join(b.name for b in self.behaviours)})"
+
+    def compile(
+        self, community: VocabularySource, before: Moment | None = None, *, min_members: int = 20
+    ) -> Plan:
+        """Return the plan: keys, columns, and vocabularies of the training period.
+
+        Parameters
+        ----------
+        community : Community
+        before : moment, optional
+            Only events known before this time (UTC) make vocabularies; None reads the whole log.
+        min_members : int
+            An entry enters a vocabulary when at least this many members used it, so that no plan names a member.
+
+        Raises
+        ------
+        InputError
+            If two behaviours make the same column, or a reason names a column that its behaviour does not have.
+        """
+        builder = _PlanBuilder(community, None if before is None else moment_us(before, name="before"), min_members)
+        planned: list[PlannedBehaviour] = []
+        for behaviour in self.behaviours:
+            names = builder.add(behaviour)
+            _check_reasons(behaviour, names)
+            points = behaviour.points
+            if points is not None and any(column not in names for column, _ in points.units):
+                raise InputError(f"The points of {behaviour.name!r} use columns that it does not measure: {points.units}.")
+            planned.append(PlannedBehaviour(behaviour.name, names, behaviour.reasons, points))
+        return Plan(
+            keys=tuple(builder.keys),
+            columns=tuple(builder.plan_columns),
+            behaviours=tuple(planned),
+            vocabularies=builder.vocabularies,
+            compiled_before_us=builder.before,
+        )
+
+
+class _PlanBuilder:
+    def __init__(self, community: VocabularySource, before: int | None, min_members: int) -> None:
+        self.community, self.before, self.min_members = community, before, min_members
+        self.keys: dict[Key, int] = {}
+        self.plan_columns: list[Column] = []
+        self.vocabularies: dict[str, tuple[str, ...]] = {}
+        self._owner: dict[str, str] = {}
+
+    def key(self, key: Key) -> int:
+        return self.keys.setdefault(key, len(self.keys))
+
+    def vocabulary(self, attribute: str, action: Actions, top: int) -> tuple[str, ...]:
+        entries = self.community.vocabulary(
+            attribute, action=action, before=self.before, top=top, min_members=self.min_members
+        )
+        known = self.vocabularies.get(attribute, ())
+        self.vocabularies[attribute] = known + tuple(e for e in entries if e not in known)
+        return entries
+
+    def has_accounts(self) -> bool:
+        return self.community.has_accounts
+
+    def add(self, behaviour: Behaviour) -> tuple[str, ...]:
+        names: list[str] = []
+        for feature in behaviour.features:
+            for column in feature.columns(self):
+                owner = self._owner.setdefault(column.name, behaviour.name)
+                if owner != behaviour.name:
+                    raise InputError(f"Column {column.name!r} is made by {owner!r} and by {behaviour.name!r}; keep one.")
+                if column.name in names:
+                    if column not in self.plan_columns:
+                        raise InputError(f"{behaviour.name!r} makes two different columns {column.name!r}; keep one.")
+                    continue
+                self.plan_columns.append(column)
+                names.append(column.name)
+        return tuple(names)
+
+
+def _measured(name: str, columns: tuple[str, ...]) -> bool:
+    """Whether a placeholder names a column; one with a star names those of a vocabulary, which may be empty."""
+    if "*" not in name:
+        return name in columns
+    attribute, _, rest = name.partition(".*")
+    entries = [c for c in columns if c.startswith(f"{attribute}.")]
+    return attribute in ATTRIBUTES and (not entries or any(c.endswith(rest) for c in entries))
+
+
+def _check_reasons(behaviour: Behaviour, columns: tuple[str, ...]) -> None:
+    for template in behaviour.reasons:
+        for name, _ in PLACEHOLDER.findall(template):
+            if not _measured(name, columns):
+                raise InputError(
+                    f"The reason of {behaviour.name!r} names {name!r}, which it does not measure{closest(name, columns)}."
+                )

@@ -1,0 +1,194 @@
+"""The canonical tables: which columns, of which kind, and how raw values become them. Bad rows are counted, never hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leadlight.community.values import CONVERTERS
+from leadlight.errors import InputError, SchemaError, closest
+
+Schema = Mapping[str, str]
+
+SCHEMAS: dict[str, Schema] = {
+    "activity": {
+        "member_id": "id",
+        "occurred_at": "time",
+        "action": "text",
+        "event_id": "id",
+        "known_at": "time",
+        "tags": "tags",
+        "group_id": "text",
+        "other_member_id": "id",
+        "other_role": "text",
+        "other_job_function": "text",
+        "other_domain": "text",
+        "duration_s": "number",
+        "source": "text",
+        "content_id": "id",
+        "field": "text",
+        "value": "text",
+        "email": "text",
+    },
+    "members": {
+        "member_id": "id",
+        "joined_at": "time",
+        "valid_from": "time",
+        "account_id": "id",
+        "email": "text",
+        "email_domain": "text",
+        "role": "text",
+        "job_function": "text",
+        "consent": "flag",
+    },
+    "deals": {
+        "deal_id": "id",
+        "member_id": "id",
+        "account_id": "id",
+        "email": "text",
+        "domain": "text",
+        "outcome": "outcome",
+        "opened_at": "time",
+        "closed_at": "time",
+        "known_at": "time",
+        "amount": "number",
+    },
+    "deal_contacts": {"deal_id": "id", "member_id": "id"},
+    "contacts": {"member_id": "id", "contacted_at": "time", "chosen_by": "text", "propensity": "number"},
+}
+
+REQUIRED: dict[str, tuple[str, ...]] = {
+    "activity": ("member_id", "occurred_at", "action"),
+    "members": ("member_id",),
+    "deals": ("outcome",),
+    "deal_contacts": ("deal_id", "member_id"),
+    "contacts": ("member_id", "contacted_at"),
+}
+"""Columns that must be there, and whose nulls reject the row (an open deal's outcome excepted)."""
+
+ALIASES = {"deals": {"company_domain": "domain", "email_domain": "domain"}}
+SAMPLE = 5
+
+
+@dataclass
+class Rejects:
+    """Rows that could not be used, by table and reason, with a sample of row numbers."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, table: str, reason: str, bad: np.ndarray[Any, Any], strict: bool) -> None:
+        """Count the rows marked in `bad`; raise instead if `strict`."""
+        at = np.flatnonzero(bad)
+        if not len(at):
+            return
+        sample = [int(i) for i in at[:SAMPLE]]
+        if strict:
+            raise InputError(f"{len(at)} rows of the {table} table: {reason}; the first are rows {sample}.")
+        self.rows.append({"table": table, "reason": reason, "rows": len(at), "sample": sample})
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return table, reason, rows (a count) and sample (row numbers in the source, from 0)."""
+        return pd.DataFrame(self.rows, columns=["table", "reason", "rows", "sample"])
+
+
+def canonical(raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bool) -> pa.Table:
+    """Return the table with canonical columns and types; columns that it does not know are left out.
+
+    Raises
+    ------
+    SchemaError
+        If a required column is missing.
+    """
+    schema = SCHEMAS[name]
+    aliases: dict[str, str] = {}
+    for alias, column in ALIASES.get(name, {}).items():
+        if alias in raw.column_names and column not in (*raw.column_names, *aliases.values()):
+            aliases[alias] = column
+    raw = raw.rename_columns([aliases.get(c, c) for c in raw.column_names])
+    _require(raw, name)
+    bad = np.zeros(raw.num_rows, bool)
+    columns: dict[str, pa.Array] = {}
+    for column, kind in schema.items():
+        if column not in raw.column_names:
+            continue
+        values = raw[column].combine_chunks()
+        if isinstance(values, pa.ChunkedArray):
+            values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+        converted, unreadable = CONVERTERS[kind](values, tz, f"{name}.{column}")
+        if unreadable.any():
+            rejects.add(name, f"{column} cannot be read", unreadable & ~bad, strict)
+            bad |= unreadable
+        if column in REQUIRED[name] and kind != "outcome":
+            null = converted.is_null().to_numpy(zero_copy_only=False)
+            rejects.add(name, f"{column} is null", null & ~bad, strict)
+            bad |= null
+        columns[column] = converted
+    table = pa.table(columns)
+    return table.filter(pa.array(~bad)) if bad.any() else table
+
+
+def _require(raw: pa.Table, name: str) -> None:
+    missing = [c for c in REQUIRED[name] if c not in raw.column_names]
+    if missing:
+        hints = ", ".join(f"{c!r}{closest(c, raw.column_names)}" for c in missing)
+        raise SchemaError(
+            f"The {name} table lacks {hints}; it has {raw.column_names}. Name your own columns with columns={{canonical: own}}."
+        )
+    if name == "deals":
+        if not {"opened_at", "closed_at"} & set(raw.column_names):
+            raise SchemaError("The deals table needs closed_at or opened_at: a deal without a date teaches nothing.")
+        if not {"member_id", "account_id", "email", "domain"} & set(raw.column_names):
+            raise SchemaError("The deals table needs one of member_id, account_id, email or domain to find the buyer.")
+
+
+def same_identifiers(tables: dict[str, pa.Table], columns: tuple[str, ...]) -> dict[str, pa.Table]:
+    """Give an identifier one type in all tables: int64 where every table holds whole numbers, else string."""
+    found = [(t, c) for t, table in tables.items() for c in columns if c in table.column_names]
+    # A column without a value has no type of its own; it takes that of the others.
+    held = [tables[t][c].type for t, c in found if tables[t][c].null_count < len(tables[t][c])]
+    wanted = pa.int64() if held and not any(pa.types.is_string(kind) for kind in held) else pa.string()
+    result = dict(tables)
+    for t, c in found:
+        table = result[t]
+        if table[c].type != wanted:
+            result[t] = table.set_column(table.column_names.index(c), c, pc.cast(table[c], wanted))
+    return result
+
+
+def drop_repeated_events(activity: pa.Table) -> tuple[pa.Table, int]:
+    """Keep one row for each event_id, the one known earliest; return the table and how many went.
+
+    Equals go by time, action and member, so that the order of rows does not matter.
+    """
+    if "event_id" not in activity.column_names:
+        return activity, 0
+    ids = activity["event_id"].to_pandas()
+    known = visible_from(activity)
+    ranks = [pc.rank(activity[c], tiebreaker="dense").to_numpy() for c in ("member_id", "action")]
+    order = np.lexsort((*ranks, time_us(activity, "occurred_at", 0), known))
+    ordered = ids.iloc[order]
+    repeated = ordered.duplicated() & ordered.notna()
+    if not repeated.any():
+        return activity, 0
+    keep = np.ones(activity.num_rows, bool)
+    keep[order[repeated.to_numpy()]] = False
+    return activity.filter(pa.array(keep)), int(repeated.sum())
+
+
+def time_us(table: pa.Table, column: str, missing: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return a time column as int64 microseconds, `missing` where it is null or absent."""
+    if column not in table.column_names:
+        return np.full(table.num_rows, missing, np.int64)
+    return pc.fill_null(pc.cast(table[column], pa.int64()), missing).to_numpy()
+
+
+def visible_from(table: pa.Table, at: str = "occurred_at") -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return max(at, known_at) in microseconds."""
+    occurred = time_us(table, at, np.iinfo(np.int64).min)
+    return np.maximum(occurred, time_us(table, "known_at", np.iinfo(np.int64).min))

@@ -1,0 +1,232 @@
+"""Raw values of one column -> canonical values, and which of them could not be read."""
+
+from __future__ import annotations
+
+import json
+import re
+import zoneinfo
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from leadlight.errors import ColumnTypeError, InputError
+from leadlight.moments import DAY_US
+
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+Converted = tuple[pa.Array, Bools]
+
+UTC = pa.timestamp("us", tz="UTC")
+DAY_ONLY = r"^\s*(?:\d{4}-\d{2}-\d{2}|\d{8})\s*$"
+NAMES_A_DAY = r"^\s*(?:\d{4}-\d{2}-\d{2}|\d{8})(?!\d)"
+OFFSET = r"(?:Z|[+-]\d{2}:?\d{2}|[+-]\d{2})\s*$"
+INTEGER = r"^(?:0|-?[1-9]\d{0,18})$"
+OUTCOMES = {
+    "won": "won",
+    "closed won": "won",
+    "closedwon": "won",
+    "lost": "lost",
+    "closed lost": "lost",
+    "closedlost": "lost",
+    "open": None,
+    "": None,
+}
+TRUE, FALSE = {"true", "yes", "y", "1", "1.0", "granted"}, {"false", "no", "n", "0", "0.0", "refused"}
+
+
+def check_zone(tz: str) -> None:
+    """Raise `InputError` unless the zone is one that this machine knows."""
+    try:
+        zoneinfo.ZoneInfo(tz)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError, TypeError) as error:
+        raise InputError(f"tz is {tz!r}; give the name of a zone such as 'Europe/Berlin' or 'UTC'.") from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    return values.cast(pa.string())
+
+
+def _none_bad(values: pa.Array) -> Bools:
+    return np.zeros(len(values), bool)
+
+
+def to_id(values: pa.Array, tz: str, name: str) -> Converted:
+    """Identifiers: int64 where all are whole numbers in their plain form, else string; empty text is null."""
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_integer(values.type):
+        try:
+            return values.cast(pa.int64()), _none_bad(values)
+        except pa.ArrowInvalid:
+            return values.cast(pa.string()), _none_bad(values)
+    if pa.types.is_floating(values.type):
+        # pandas turns a column of integers with a null into floats; beyond 2^53 it may already have lost digits.
+        numbers = values.to_numpy(zero_copy_only=False)
+        whole = np.isnan(numbers) | ((numbers == np.floor(numbers)) & (np.abs(numbers) <= 2.0**53))
+        if not whole.all():
+            raise ColumnTypeError(
+                f"{name} holds fractions or numbers beyond 2^53 as floats; give identifiers as integers or text."
+            )
+        return pa.array(pd.array(np.where(np.isnan(numbers), 0, numbers).astype(np.int64)), mask=np.isnan(numbers)), (
+            _none_bad(values)
+        )
+    if pa.types.is_null(values.type):
+        return values.cast(pa.string()), _none_bad(values)
+    if not _is_text(values.type):
+        raise ColumnTypeError(f"{name} is of type {values.type}; identifiers are integers or text.")
+    text = values.cast(pa.string())
+    text = pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+    plain = pc.all(pc.match_substring_regex(text, INTEGER), skip_nulls=True).as_py()
+    if plain and text.null_count < len(text):
+        try:
+            return text.cast(pa.int64()), _none_bad(values)
+        except pa.ArrowInvalid:
+            return text, _none_bad(values)
+    return text, _none_bad(values)
+
+
+def to_text(values: pa.Array, tz: str, name: str) -> Converted:
+    """Text as it is; empty text is null."""
+    if pa.types.is_nested(values.type):
+        raise ColumnTypeError(f"{name} is of type {values.type}; give text.")
+    text = _as_text(values)
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text), _none_bad(values)
+
+
+def to_number(values: pa.Array, tz: str, name: str) -> Converted:
+    """Finite float64; what is no number is unreadable."""
+    if _is_text(values.type):
+        series = values.cast(pa.string()).to_pandas()
+        numbers = pd.to_numeric(series.where(series != ""), errors="coerce").to_numpy(float)
+        bad = np.isnan(numbers) & series.notna().to_numpy() & (series != "").to_numpy(bool)
+    else:
+        try:
+            numbers = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ColumnTypeError(f"{name} is of type {values.type}; give numbers.") from error
+        bad = np.isinf(numbers)
+    return pa.array(numbers, pa.float64(), mask=np.isnan(numbers) | bad), bad
+
+
+def to_flag(values: pa.Array, tz: str, name: str) -> Converted:
+    """Yes or no; null stays null (for consent: refused)."""
+    if pa.types.is_boolean(values.type):
+        return values, _none_bad(values)
+    text = [None if v is None else str(v).strip().lower() for v in values.to_pylist()]
+    flags = [True if v in TRUE else False if v in FALSE else None for v in text]
+    bad = np.array([v not in (None, "") and f is None for v, f in zip(text, flags, strict=True)], bool)
+    return pa.array(flags, pa.bool_()), bad
+
+
+def to_outcome(values: pa.Array, tz: str, name: str) -> Converted:
+    """"won", "lost" or null for open; other words are unreadable."""
+    if pa.types.is_boolean(values.type):
+        return pc.if_else(values, "won", "lost"), _none_bad(values)
+    text = [None if v is None else re.sub(r"[\s_-]+", " ", str(v)).strip().lower() for v in values.to_pylist()]
+    bad = np.array([v is not None and v not in OUTCOMES for v in text], bool)
+    return pa.array([None if v is None else OUTCOMES.get(v) for v in text], pa.string()), bad
+
+
+def to_tags(values: pa.Array, tz: str, name: str) -> Converted:
+    """A list of text; from text: a JSON list, or entries separated by | or ;."""
+    kind = values.type
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return values.cast(pa.list_(pa.string())), _none_bad(values)
+    if pa.types.is_null(kind):
+        return values.cast(pa.list_(pa.string())), _none_bad(values)
+    if not _is_text(kind) and not pa.types.is_dictionary(kind):
+        try:
+            return values.cast(pa.list_(pa.string())), _none_bad(values)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ColumnTypeError(f"{name} is of type {kind}; give lists of text, or text such as 'a|b'.") from error
+    encoded = _as_text(values).dictionary_encode()
+    lists: list[list[str] | None] = []
+    unreadable: list[bool] = []
+    for entry in encoded.dictionary.to_pylist():
+        tags = _split_tags(entry)
+        lists.append(tags)
+        unreadable.append(tags is None)
+    if not lists:
+        return pa.nulls(len(values), pa.list_(pa.string())), _none_bad(values)
+    taken = pa.array(lists, pa.list_(pa.string())).take(encoded.indices)
+    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)
+    null = encoded.is_null().to_numpy(zero_copy_only=False)
+    return taken, np.where(null, False, np.array(unreadable, bool)[codes])
+
+
+def _split_tags(entry: str) -> list[str] | None:
+    stripped = entry.strip()
+    if stripped.startswith("["):
+        try:
+            found = json.loads(stripped)
+        except ValueError:
+            return None
+        return [t for t in found if t] if all(isinstance(t, str) for t in found) else None
+    return [t.strip() for t in re.split(r"[|;]", stripped) if t.strip()]
+
+
+def to_time(values: pa.Array, tz: str, name: str) -> Converted:
+    """UTC microseconds. Naive times are in `tz`; a day alone is its last microsecond."""
+    kind = values.type
+    if pa.types.is_timestamp(kind):
+        if kind.tz is not None:
+            return values.cast(UTC, safe=False), _none_bad(values)
+        return _localise(values.cast(pa.timestamp("us"), safe=False).to_pandas(), tz)
+    if pa.types.is_date(kind):
+        ends = values.cast(pa.timestamp("us")).to_pandas() + pd.Timedelta(DAY_US - 1, unit="us")
+        return _localise(ends, tz)
+    if pa.types.is_null(kind):
+        return values.cast(UTC), _none_bad(values)
+    if not _is_text(kind) and not pa.types.is_dictionary(kind):
+        raise ColumnTypeError(f"{name} is of type {kind}; give timestamps, dates or ISO 8601 text, not numbers.")
+    return _parse(_as_text(values).to_pandas(), tz)
+
+
+def _parse(text: pd.Series[str], tz: str) -> Converted:
+    # A month or a year alone names no day: read as its first, it would be known too early.
+    raw = text.where(text != "")
+    text = raw.where(raw.str.contains(NAMES_A_DAY, regex=True, na=False))
+    zoned = text.str.contains(OFFSET, regex=True, na=False) & text.str.contains(":", regex=False, na=False)
+    day = text.str.contains(DAY_ONLY, regex=True, na=False)
+    utc = pd.to_datetime(text.where(zoned), errors="coerce", format="ISO8601", utc=True)
+    naive = pd.to_datetime(text.where(~zoned), errors="coerce", format="ISO8601")
+    naive = naive.astype("datetime64[us]") + pd.to_timedelta(np.where(day, DAY_US - 1, 0), unit="us")
+    local, ambiguous = _localise(naive, tz)
+    merged = pc.coalesce(local, _utc(utc.astype("datetime64[us, UTC]")))
+    bad = merged.is_null().to_numpy(zero_copy_only=False) & raw.notna().to_numpy()
+    return merged, bad | ambiguous
+
+
+def _localise(naive: pd.Series[Any], tz: str) -> Converted:
+    """Read naive times in a zone; times that the zone skips or repeats take the later reading, never an earlier one."""
+    series = pd.Series(naive).astype("datetime64[us]")
+    if tz == "UTC":
+        aware = series.dt.tz_localize("UTC")
+    else:
+        aware = series.dt.tz_localize(tz, ambiguous=np.zeros(len(series), bool), nonexistent="shift_forward")
+    return _utc(aware), np.zeros(len(series), bool)
+
+
+def _utc(aware: pd.Series[Any]) -> pa.Array:
+    naive = aware.dt.tz_convert(None).to_numpy("datetime64[us]")
+    return pa.array(naive, pa.timestamp("us"), mask=np.isnat(naive)).cast(UTC)
+
+
+CONVERTERS: dict[str, Callable[[pa.Array, str, str], Converted]] = {
+    "id": to_id,
+    "text": to_text,
+    "number": to_number,
+    "flag": to_flag,
+    "outcome": to_outcome,
+    "tags": to_tags,
+    "time": to_time,
+}

@@ -1,0 +1,7 @@
+"""Catalogue, classifier and decision as one object; and the short path."""
+
+from leadlight.qualifier.qualifier import LeadQualifier
+from leadlight.qualifier.qualify import Leads, qualify
+from leadlight.qualifier.scores import Scores
+
+__all__ = ["LeadQualifier", "Leads", "Scores", "qualify"]

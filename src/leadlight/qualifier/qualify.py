@@ -1,0 +1,128 @@
+"""The short path: observe, fit, evaluate, score."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
+from leadlight.community import Community
+from leadlight.decision import Capacity, Decision
+from leadlight.errors import InputError, LeadlightError, LeadlightWarning
+from leadlight.evaluation import Report, evaluate
+from leadlight.moments import Duration, Moment, moment_us
+from leadlight.observations import Observations, observe
+from leadlight.qualifier.qualifier import LeadQualifier
+from leadlight.qualifier.scores import Scores
+
+
+@dataclass(frozen=True)
+class Leads:
+    """What `qualify` returns.
+
+    Attributes
+    ----------
+    top : Scores
+        The call list, best first.
+    scores : Scores
+        Everybody.
+    report : Report or None
+        How well it tells, on later rows that it had not seen; None where there are too few deals to say.
+    qualifier : LeadQualifier
+        Fitted on all mature rows.
+    observations : Observations
+    """
+
+    top: Scores
+    scores: Scores
+    report: Report | None
+    qualifier: LeadQualifier
+    observations: Observations
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the call list; see `Scores.to_csv`."""
+        self.top.to_csv(path)
+
+    def __str__(self) -> str:
+        judged = "Too few deals to measure how well this tells." if self.report is None else self.report.sentence
+        return f"{self.top}\n\n{judged}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        judged = "" if self.report is None else self.report._repr_html_()
+        return self.top._repr_html_() + judged
+
+
+def qualify(
+    community: Community,
+    at: Moment | None = None,
+    top: int = 40,
+    *,
+    catalogue: Catalogue = CORPORATE_COMMUNITY,
+    decision: Decision | None = None,
+    every: Duration = "30d",
+    horizon: Duration = "90d",
+    active_within: Duration = "180d",
+    enters_on: str | tuple[str, ...] | None = None,
+    rounds: int = 200,
+) -> Leads:
+    """Rank a community's members by the chance that a deal is won.
+
+    Parameters
+    ----------
+    community : Community
+    at : moment, optional
+        The day of the call list; by default just after the last known fact.
+    top : int
+        Length of the call list.
+    catalogue, decision, every, horizon, active_within, enters_on
+        As in `LeadQualifier` and `observe`.
+    rounds : int
+        Bootstrap draws of the evaluation.
+
+    Returns
+    -------
+    Leads
+
+    Raises
+    ------
+    InputError
+        If the community has no won deal to learn from.
+    """
+    at_us = community.frozen_us + 1 if at is None else moment_us(at, name="at")
+    frozen = min(community.frozen_us, at_us - 1)
+    observations = observe(
+        community, every, horizon, active_within=active_within, enters_on=enters_on, frozen_at=frozen
+    ).labelled()
+    if not (observations.frame["label"] == 1).any():
+        raise InputError(
+            f"No deal was won in any of the {len(observations)} observation windows: {len(community.deals)} deals are "
+            f"matched (see community.matches). Without one, rank with PointsScorer."
+        )
+    qualifier = LeadQualifier(catalogue, decision=decision or Capacity(n=top))
+    report = _judge(qualifier, community, observations, rounds)
+    qualifier.fit(community, observations)
+    scores = qualifier.score(community, at_us)
+    return Leads(scores.top(top), scores, report, qualifier, observations)
+
+
+def _judge(qualifier: LeadQualifier, community: Community, rows: Observations, rounds: int) -> Report | None:
+    """Evaluate on the later part of the rows; None, with a warning, where that is impossible."""
+    cutoffs = np.unique(rows.cutoff_us)
+    try:
+        if len(cutoffs) < 4:
+            raise InputError(f"{len(cutoffs)} cutoffs cannot be split in time.")
+        return evaluate(LeadQualifier(**qualifier.get_params(deep=False)), community, rows, rounds=rounds)
+    except LeadlightError as error:
+        warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
+        return None
+
+
+def settings_of(leads: Leads) -> dict[str, Any]:
+    """Return the evaluation's settings, empty where there was none."""
+    return {} if leads.report is None else dict(leads.report.settings)

@@ -1,0 +1,177 @@
+"""Scores: one row per member, ready for a call list or a CRM."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from leadlight.community import Community
+from leadlight.decision import Capacity, Decision
+from leadlight.errors import InputError
+from leadlight.moments import duration_us
+from leadlight.observations import Observations
+from leadlight.runtime import Scorer
+
+COLUMNS = [
+    "member_id",
+    "account_id",
+    "at",
+    "probability",
+    "low",
+    "high",
+    "percentile",
+    "grade",
+    "qualified",
+    "cold_start",
+    "reasons",
+    "model_version",
+]
+FLAGS = ["customer", "open_deal"]
+
+
+class Scores:
+    """What `LeadQualifier.score` returns.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        member_id, account_id, at, probability, low, high (95 % interval of the calibration), percentile and grade (among
+        the out-of-fold scores of training), qualified, cold_start, reasons (tuple of Reason), model_version, and the
+        flags customer and open_deal. Best first.
+    simulated : bool
+        Whether the community said so of itself.
+    """
+
+    def __init__(self, frame: pd.DataFrame, decision: Decision, *, simulated: bool = False) -> None:
+        self.frame = frame
+        self.decision = decision
+        self.simulated = simulated
+
+    @classmethod
+    def of(
+        cls, scorer: Scorer, community: Community, rows: Observations, X: pd.DataFrame, decision: Decision, reasons: int
+    ) -> Scores:
+        """Score rows of one cutoff; every figure comes from the scorer."""
+        predictions = scorer.predict_rows(X, reasons=reasons)
+        frame = pd.DataFrame(
+            {
+                "member_id": rows.frame["member_id"],
+                "account_id": rows.frame["account_id"],
+                "at": rows.frame["cutoff"],
+                **{
+                    name: np.array([getattr(p, name) for p in predictions], float)
+                    for name in ("probability", "low", "high", "percentile")
+                },
+                "grade": pd.Series([p.grade for p in predictions], dtype=object),
+                "qualified": np.array([p.qualified for p in predictions], bool),
+                "cold_start": np.zeros(len(predictions), bool),
+                "reasons": pd.Series([p.reasons for p in predictions], dtype=object),
+                "model_version": scorer.version,
+                "customer": rows.frame["customer"].to_numpy(bool),
+                "open_deal": rows.frame["open_deal"].to_numpy(bool),
+            }
+        )
+        frame["recently_contacted"] = _recent(community, rows, decision)
+        return cls(frame, decision, simulated=community.simulated)
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a copy of the table, one row per member in the order of the population."""
+        return self.frame[COLUMNS + FLAGS].copy()
+
+    def top(self, n: int | None = None) -> Scores:
+        """Return the call list: the best `n`, ties by member id; customers and open deals are left out.
+
+        A `Capacity` with `per_account` or `not_contacted_within` applies them here. Without `n`, all qualified members.
+        """
+        if n is not None and n < 1:
+            raise InputError(f"n is {n}; ask for at least one.")
+        frame = self.frame
+        free = ~(frame["customer"] | frame["open_deal"] | frame["recently_contacted"])
+        ranked = frame[free].assign(_id=frame["member_id"].astype(str))
+        ranked = ranked.sort_values(["probability", "_id"], ascending=[False, True], kind="stable").drop(columns="_id")
+        if isinstance(self.decision, Capacity) and self.decision.per_account is not None:
+            named = ranked["account_id"].notna()
+            place = ranked.groupby("account_id", dropna=True).cumcount().reindex(ranked.index).fillna(0)
+            ranked = ranked[~named | (place < self.decision.per_account)]
+        ranked = ranked[ranked["qualified"]] if n is None else ranked.head(n)
+        return Scores(ranked.reset_index(drop=True), self.decision, simulated=self.simulated)
+
+    def texts(self) -> list[str]:
+        """Return each member's reasons as one line."""
+        return ["; ".join(reason.text for reason in reasons) for reasons in self.frame["reasons"]]
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write one row per member in a shape that a CRM imports; a file is replaced whole or not at all.
+
+        Columns: member_id, account_id, at, probability, low, high, percentile, grade, qualified, reason_1 to reason_3,
+        customer, open_deal, cold_start, model_version. Text that a spreadsheet would run as a formula is quoted.
+        """
+        target = Path(path)
+        header = [c for c in COLUMNS if c not in ("reasons", "cold_start", "model_version")]
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow([*header, "reason_1", "reason_2", "reason_3", *FLAGS, "cold_start", "model_version"])
+                for row in self.frame.to_dict("records"):
+                    texts = [reason.text for reason in row["reasons"][:3]]
+                    cells = [_cell(row[c]) for c in header] + [_cell(t) for t in texts] + [""] * (3 - len(texts))
+                    writer.writerow(cells + [_cell(row[c]) for c in (*FLAGS, "cold_start", "model_version")])
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    def __str__(self) -> str:
+        stamp = "Simulated community.\n" if self.simulated else ""
+        if not len(self):
+            return f"{stamp}No members."
+        lines = []
+        for place, (row, text) in enumerate(zip(self.frame.head(20).to_dict("records"), self.texts(), strict=False), 1):
+            account = "" if row["account_id"] is None or pd.isna(row["account_id"]) else f" ({row['account_id']})"
+            lines.append(f"{place:3d}. {row['member_id']}{account}  {row['probability']:.1%}  {row['grade']}  {text}")
+        more = f"\n     ... and {len(self) - 20} more" if len(self) > 20 else ""
+        return stamp + "\n".join(lines) + more
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        shown = self.frame.head(20)[["member_id", "account_id", "probability", "grade", "qualified"]]
+        return str(shown.assign(reasons=self.texts()[:20]).to_html(index=False, escape=True))
+
+
+def _cell(value: Any) -> Any:
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    if isinstance(value, (float, np.floating)):
+        return repr(float(value))
+    text = str(value)
+    # Spreadsheets run cells that begin with these; an apostrophe keeps them text.
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) and isinstance(value, str) else text
+
+
+def _recent(community: Community, rows: Observations, decision: Decision) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether each member was contacted within the decision's quiet time before the cutoff."""
+    none = np.zeros(len(rows), bool)
+    if not isinstance(decision, Capacity) or decision.not_contacted_within is None or community.contacts is None:
+        return none
+    if not len(rows):
+        return none
+    at = int(rows.cutoff_us[0])
+    since = at - duration_us(decision.not_contacted_within)
+    contacts = community.contacts
+    recent = contacts[(contacts["contacted_us"] >= since) & (contacts["contacted_us"] < at)]
+    return np.isin(community.codes(rows.frame["member_id"]), recent["member"].to_numpy())

@@ -1,0 +1,58 @@
+"""Who was approached decides which labels mean no: training weights, calibration rows and the estimand's sentence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadlight.errors import InputError
+from leadlight.observations import Observations
+
+Selection = Literal["auto", "none", "discount", "contacted-only"]
+
+DISCOUNT = 0.1
+"""Weight of a member whom nobody approached and who did not buy: unlabelled rather than negative."""
+
+
+def choose(selection: Selection, observations: Observations) -> Selection:
+    """Return the selection that applies: "auto" discounts where a contacts table says who was approached.
+
+    Raises
+    ------
+    InputError
+        If a selection needs contacts that the observations do not have.
+    """
+    if selection not in ("auto", "none", "discount", "contacted-only"):
+        raise InputError(f"selection is {selection!r}; use 'auto', 'none', 'discount' or 'contacted-only'.")
+    known = observations.frame["contacted"].notna().all() and len(observations) > 0
+    if selection == "auto":
+        return "discount" if known else "none"
+    if selection != "none" and not known:
+        raise InputError(f"selection={selection!r} needs a contacts table: who was approached, and when.")
+    return selection
+
+
+def training_weight(selection: Selection, observations: Observations) -> NDArray[np.float64]:
+    """Return each row's training weight: its account share, discounted where nobody asked."""
+    weight = observations.weight.copy()
+    if selection == "none":
+        return weight
+    ignored = ~contacted(observations) & (observations.frame["label"] != 1).to_numpy()
+    weight[ignored] *= DISCOUNT if selection == "discount" else 0.0
+    return weight
+
+
+def contacted(observations: Observations) -> NDArray[np.bool_]:
+    """Return which rows were approached in their window; False where that is unknown."""
+    return (observations.frame["contacted"] == True).to_numpy(bool)  # noqa: E712 - None is not True
+
+
+def estimand(selection: Selection, observations: Observations, horizon_days: float) -> str:
+    """Return what the probability is of, in one sentence."""
+    if selection == "none" and not observations.frame["contacted"].notna().any():
+        return f"P(won within {horizon_days:g} days) under present sales practice"
+    return (
+        f"P(won within {horizon_days:g} days | approached), assuming that who is approached is ignorable given the features"
+    )

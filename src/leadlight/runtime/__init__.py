@@ -1,0 +1,1 @@
+"""All that an embedding application imports: NumPy and the standard library, no training stack."""

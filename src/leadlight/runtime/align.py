@@ -1,0 +1,173 @@
+"""A feature table of any library -> the float64 matrix that the model reads, with columns found by name."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadlight.errors import ColumnTypeError, InputError, LeadlightWarning, SchemaError, closest
+from leadlight.runtime.frames import is_null, named_columns, to_array
+
+Floats = NDArray[np.float64]
+Infinite = Literal["error", "missing"]
+
+_SHOWN = 5
+
+
+def align(X: Any, columns: Sequence[str], infinite: Infinite = "error") -> Floats:
+    """Return the named columns of a table as numbers, in the order of the model.
+
+    Parameters
+    ----------
+    X : table of shape (n, k)
+        pandas, polars or Arrow table, dict of arrays, structured array, anything with `__arrow_c_stream__`: columns
+        are found by name, in any order. A plain 2-d array or a list of rows has no names and must have exactly
+        `len(columns)` columns in their order.
+    columns : sequence of str
+        The columns that the model was trained on.
+    infinite : {"error", "missing"}
+        What plus and minus infinity are.
+
+    Returns
+    -------
+    float64 array of shape (n, len(columns)), C order
+        NaN where a value is None, NaN or NA. No rows are fine.
+
+    Raises
+    ------
+    SchemaError
+        A column is missing or there twice, columns differ in length, or an array without names has another width.
+    ColumnTypeError
+        A column holds text, times or nested values.
+    InputError
+        A value is infinite, or `infinite` is neither word.
+
+    Warns
+    -----
+    LeadlightWarning
+        Once, if the table has columns that the model does not know; they are ignored.
+    """
+    if infinite not in ("error", "missing"):
+        raise InputError(f"infinite is {infinite!r}; give 'error' or 'missing'.")
+    columns = list(columns)
+    table = named_columns(X)
+    values = _unnamed(X, columns) if table is None else _named(table, columns)
+    bad = np.isinf(values)
+    if bad.any():
+        if infinite == "error":
+            found = [columns[j] for j in np.flatnonzero(bad.any(axis=0))]
+            raise InputError(
+                f"{int(bad.sum())} values are infinite, in {_listed(found)}. Replace them by numbers, "
+                "or have them read as missing with infinite='missing'."
+            )
+        values[bad] = np.nan
+    return values
+
+
+def _named(table: dict[str, Any], columns: list[str]) -> Floats:
+    missing = [name for name in columns if name not in table]
+    if missing:
+        hints = ", ".join(f"{name!r}{closest(name, table)}" for name in missing[:_SHOWN])
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise SchemaError(
+            f"X lacks {len(missing)} of the model's {len(columns)} columns: {hints}{more}. "
+            "Build X with the plan that the model was trained with."
+        )
+    extra = sorted(set(table) - set(columns))
+    if extra:
+        warnings.warn(
+            f"X has {len(extra)} columns that the model does not know; ignored: {_listed(extra)}.",
+            LeadlightWarning,
+            stacklevel=3,
+        )
+    arrays = [_numbers(to_array(table[name]), name) for name in columns]
+    lengths = sorted({len(array) for array in arrays})
+    if len(lengths) > 1:
+        raise SchemaError(
+            f"The columns of X have different lengths: {lengths}. Give every column one value per row."
+        )
+    values = np.empty((lengths[0] if lengths else 0, len(columns)))
+    for j, array in enumerate(arrays):
+        values[:, j] = array
+    return values
+
+
+def _unnamed(X: Any, columns: list[str]) -> Floats:
+    wanted = f"(n, {len(columns)})"
+    if isinstance(X, str | bytes) or not (hasattr(X, "__array__") or isinstance(X, list | tuple)):
+        raise ColumnTypeError(
+            f"X is a {type(X).__name__}; give a table with named columns, or an array of shape {wanted}."
+        )
+    try:
+        array = np.asarray(X)
+    except ValueError as error:
+        raise SchemaError(f"The rows of X differ in length; give an array of shape {wanted}.") from error
+    if array.ndim == 1 and not len(array):
+        array = array.reshape(0, len(columns)) if isinstance(X, list | tuple) else array
+    if array.ndim != 2 or array.shape[1] != len(columns):
+        raise SchemaError(
+            f"X has shape {array.shape} and no column names; the model needs shape {wanted}. "
+            "Pass a table with names, or exactly the model's columns in their order."
+        )
+    if array.dtype.kind in "biuf":
+        return np.array(array, dtype=np.float64, order="C")
+    values = np.empty(array.shape)
+    for j, name in enumerate(columns):
+        values[:, j] = _numbers(array[:, j], name)
+    return values
+
+
+def _numbers(array: NDArray[Any], name: str) -> Floats:
+    """Return one column as float64, or say why it is no column of numbers."""
+    if array.ndim > 1:
+        raise ColumnTypeError(
+            f"Column {name!r} holds nested values (shape {array.shape}); a feature is one number per row."
+        )
+    array = np.atleast_1d(array)
+    kind = array.dtype.kind
+    if kind in "biuf":
+        return array.astype(np.float64)
+    if kind in "Mm":
+        raise ColumnTypeError(
+            f"Column {name!r} holds times ({array.dtype}); turn it into a number, such as days before the cutoff."
+        )
+    if kind == "O":
+        return np.array([_number(value, name) for value in array], dtype=np.float64)
+    what = "text" if kind in "UST" else str(array.dtype)
+    raise ColumnTypeError(
+        f"Column {name!r} holds {what}; the model reads numbers. Encode it as it was for training."
+    )
+
+
+def _number(value: Any, name: str) -> float:
+    if is_null(value):
+        return np.nan
+    if isinstance(value, str | bytes):
+        raise ColumnTypeError(
+            f"Column {name!r} holds text; the model reads numbers. Encode it as it was for training."
+        )
+    if (
+        hasattr(value, "isoformat")
+        or isinstance(value, np.datetime64 | np.timedelta64)
+        or hasattr(value, "total_seconds")
+    ):
+        raise ColumnTypeError(
+            f"Column {name!r} holds times; turn it into a number, such as days before the cutoff."
+        )
+    if hasattr(value, "__len__") or not hasattr(value, "__float__"):
+        raise ColumnTypeError(
+            f"Column {name!r} holds a {type(value).__name__}; a feature is one number per row."
+        )
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")

@@ -1,0 +1,216 @@
+"""Contributions of columns -> the behaviours that moved the score, each as a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from leadlight.errors import InputError, closest
+from leadlight.plan import Plan, PlannedBehaviour
+from leadlight.runtime.prediction import Reason
+from leadlight.runtime.sentences import Placeholder, decoded, entry_of, in_words, split
+
+Templates = Mapping[str, Sequence[str]]
+
+_COUNTS: Final = frozenset({"count", "visits", "distinct", "peers"})
+_FORMS: Final = ("", "ago", "duration", "percent")
+
+
+def reasons(
+    plan: Plan, values: ArrayLike, contributions: ArrayLike, n: int = 3, templates: Templates | None = None
+) -> tuple[Reason, ...]:
+    """Return the behaviours that moved one score most.
+
+    Parameters
+    ----------
+    plan : Plan
+    values, contributions : arrays of shape (columns,)
+        Features in the order of the plan, and what each adds to the calibrated log-odds.
+    n : int
+        At most so many; behaviours that add nothing are never among them.
+    templates : mapping of behaviour to sequence of str, optional
+        Sentences that replace the plan's, such as translations.
+
+    Returns
+    -------
+    tuple of Reason
+        By the absolute sum of the contributions of a behaviour's columns, heaviest first; ties in the plan's order.
+
+    Raises
+    ------
+    InputError
+        Shapes do not fit the plan, `n` is negative, or `templates` names an unknown behaviour.
+    """
+    return reasons_many(plan, np.asarray(values)[None], np.asarray(contributions)[None], n, templates)[0]
+
+
+def reasons_many(
+    plan: Plan, values: ArrayLike, contributions: ArrayLike, n: int = 3, templates: Templates | None = None
+) -> list[tuple[Reason, ...]]:
+    """Return the reasons of each row; `values` and `contributions` have shape (rows, columns)."""
+    return Writer(plan, templates).write(values, contributions, n)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A template with its entries chosen, for one member."""
+
+    text: str
+    weight: float
+    holds_zero: bool
+
+
+class _Template:
+    """A template of one behaviour: its parts, and the columns that they may refer to."""
+
+    def __init__(
+        self, template: str, behaviour: PlannedBehaviour, position: Mapping[str, int], counts: frozenset[str]
+    ) -> None:
+        self.parts = split(template)
+        self.counts = counts
+        self.columns = {c: position[c] for c in behaviour.columns}
+        holes = [part for part in self.parts if isinstance(part, Placeholder)]
+        self.fixed = [h.name for h in holes if not h.starred]
+        self.usable = all(name in self.columns for name in self.fixed)
+        self.entries = {
+            prefix: self._entries(prefix, holes)
+            for prefix in dict.fromkeys(h.prefix for h in holes if h.starred)
+        }
+
+    def _entries(self, prefix: str, holes: list[Placeholder]) -> list[tuple[str, tuple[str, ...]]]:
+        """Return each entry that can take the star's place, with the columns that it then refers to."""
+        patterns = [h.name for h in holes if h.starred and h.prefix == prefix and not h.entry_alone]
+        found: list[tuple[str, tuple[str, ...]]] = []
+        for column in self.columns:
+            entry = entry_of(column, prefix)
+            if entry is None:
+                continue
+            names = tuple(p.replace("*", entry) for p in patterns) or (column,)
+            if all(name in self.columns for name in names) and (entry, names) not in found:
+                found.append((entry, names))
+        return found
+
+    def draft(self, values: Sequence[float], weights: Sequence[float], sign: float) -> _Draft | None:
+        """Fill the template for one member; None where a value is missing or no entry fits."""
+        if not self.usable:
+            return None
+        at = self.columns
+        referenced = list(self.fixed)
+        chosen: dict[str, str] = {}
+        for prefix, candidates in self.entries.items():
+            # Of an entry that the member never touched a sentence cannot speak.
+            fitting = [
+                (sum(sign * weights[at[name]] for name in names), entry, names)
+                for entry, names in candidates
+                if all(math.isfinite(values[at[name]]) and values[at[name]] != 0 for name in names)
+            ]
+            if not fitting:
+                return None
+            _, chosen[prefix], names = max(fitting, key=lambda found: found[0])
+            referenced.extend(names)
+        if not all(math.isfinite(values[at[name]]) for name in referenced):
+            return None
+        weight = sum(sign * weights[at[name]] for name in dict.fromkeys(referenced))
+        return _Draft("".join(self._words(values, chosen)), weight, any(self._is_zero(values)))
+
+    def _words(self, values: Sequence[float], chosen: Mapping[str, str]) -> Iterator[str]:
+        for i, part in enumerate(self.parts):
+            if isinstance(part, str):
+                yield part
+            elif part.entry_alone:
+                yield decoded(chosen[part.prefix])
+            else:
+                name = part.name.replace("*", chosen[part.prefix]) if part.starred else part.name
+                following = self.parts[i + 1] if i + 1 < len(self.parts) else ""
+                word = isinstance(following, str) and following[:1] == " " and following[1:2].isalpha()
+                yield in_words(
+                    values[self.columns[name]], part.form, counts=name in self.counts, before_word=word
+                )
+
+    def _is_zero(self, values: Sequence[float]) -> Iterator[bool]:
+        for part in self.parts:
+            if isinstance(part, Placeholder) and not part.starred:
+                counted = part.form not in _FORMS or part.form == "duration" or part.name in self.counts
+                yield counted and values[self.columns[part.name]] == 0
+
+
+class Writer:
+    """Writes the reasons of a plan; holds its templates in parsed form. Read only, so threads may share it.
+
+    Parameters
+    ----------
+    plan : Plan
+    templates : mapping of behaviour to sequence of str, optional
+        Sentences that replace the plan's.
+
+    Raises
+    ------
+    InputError
+        `templates` names a behaviour that the plan does not have.
+    """
+
+    def __init__(self, plan: Plan, templates: Templates | None = None) -> None:
+        names = [b.name for b in plan.behaviours]
+        own = dict(templates or {})
+        for name in own:
+            if name not in names:
+                raise InputError(
+                    f"templates= names the behaviour {name!r}, which the plan does not have{closest(name, names)}."
+                )
+        position = {name: j for j, name in enumerate(plan.column_names)}
+        counts = frozenset(c.name for c in plan.columns if c.operation in _COUNTS)
+        self.names = tuple(names)
+        self._width = len(plan.columns)
+        self._columns = [np.array([position[c] for c in b.columns], dtype=np.intp) for b in plan.behaviours]
+        self._templates = [
+            tuple(_Template(text, b, position, counts) for text in _sentences(own.get(b.name, b.reasons)))
+            for b in plan.behaviours
+        ]
+
+    def write(self, values: ArrayLike, contributions: ArrayLike, n: int = 3) -> list[tuple[Reason, ...]]:
+        """Return the reasons of each row; see `reasons`."""
+        X, C = np.asarray(values, dtype=np.float64), np.asarray(contributions, dtype=np.float64)
+        if X.shape != C.shape or X.ndim != 2 or X.shape[1] != self._width:
+            raise InputError(
+                f"values have shape {X.shape}, contributions {C.shape}; the plan has {self._width} columns."
+            )
+        if isinstance(n, bool) or n < 0:
+            raise InputError(f"n is {n!r}; give the number of reasons, 0 or more.")
+        # Added from the first column to the last: the sum of a row does not depend on the other rows.
+        sums = np.zeros((len(X), len(self.names)))
+        for b, columns in enumerate(self._columns):
+            for j in columns:
+                sums[:, b] += C[:, j]
+        heaviest = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :n]
+        return [self._row(X[i].tolist(), C[i].tolist(), sums[i], heaviest[i].tolist()) for i in range(len(X))]
+
+    def _row(
+        self,
+        values: list[float],
+        weights: list[float],
+        sums: np.ndarray[tuple[int], np.dtype[np.float64]],
+        order: list[int],
+    ) -> tuple[Reason, ...]:
+        return tuple(
+            Reason(self.names[b], float(sums[b]), self._text(b, values, weights, positive=bool(sums[b] > 0)))
+            for b in order
+            if sums[b] != 0
+        )
+
+    def _text(self, b: int, values: list[float], weights: list[float], *, positive: bool) -> str:
+        sign = 1.0 if positive else -1.0
+        drafts = [d for t in self._templates[b] if (d := t.draft(values, weights, sign)) is not None]
+        # What a member did speaks for the member; what was not done is a last resort.
+        drafts = [d for d in drafts if not (positive and d.holds_zero)] or drafts
+        if not drafts:
+            return self.names[b] if positive else f"little sign of: {self.names[b]}"
+        return max(drafts, key=lambda d: d.weight).text
+
+
+def _sentences(templates: Sequence[str]) -> tuple[str, ...]:
+    return (templates,) if isinstance(templates, str) else tuple(templates)

@@ -1,0 +1,146 @@
+"""Sentence templates: their syntax, and the words for a number.
+
+A placeholder is `{column}` or `{column:format}`. Nothing is evaluated and nothing is substituted twice: an entry of a
+vocabulary that looks like a placeholder stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote
+
+import numpy as np
+
+PLACEHOLDER: Final = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_WEEK_DAYS, _MONTH_DAYS, _YEAR_DAYS = 7, 30.4375, 365.25
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """A hole in a template.
+
+    Attributes
+    ----------
+    name : str
+        A plan column, or a pattern with a star: ``tag.*_count_30d``, ``tag.*``.
+    form : str
+        "", "ago", "duration", "percent" or nouns separated by bars.
+    """
+
+    name: str
+    form: str
+
+    @property
+    def starred(self) -> bool:
+        """Whether a vocabulary entry must be chosen."""
+        return "*" in self.name
+
+    @property
+    def entry_alone(self) -> bool:
+        """Whether it stands for the entry itself, not for a column's value."""
+        return self.name.endswith(".*")
+
+    @property
+    def prefix(self) -> str:
+        """What stands before the star: the attribute and a dot."""
+        return self.name.partition("*")[0]
+
+
+def split(template: str) -> tuple[str | Placeholder, ...]:
+    """Return the literal text and the placeholders of a template, in order."""
+    parts: list[str | Placeholder] = []
+    end = 0
+    for match in PLACEHOLDER.finditer(template):
+        if match.start() > end:
+            parts.append(template[end : match.start()])
+        parts.append(Placeholder(match[1], match[2] or ""))
+        end = match.end()
+    if end < len(template):
+        parts.append(template[end:])
+    return tuple(parts)
+
+
+def entry_of(column: str, prefix: str) -> str | None:
+    """Return the encoded entry in a column's name: "visa" of "tag.visa_count_30d"; None for another kind of column."""
+    if not column.startswith(prefix):
+        return None
+    return column[len(prefix) :].partition("_")[0] or None
+
+
+def decoded(entry: str) -> str:
+    """Return the vocabulary entry itself."""
+    return unquote(entry)
+
+
+def in_words(value: float, form: str, *, counts: bool = False, before_word: bool = False) -> str:
+    """Return a number in the words of a form.
+
+    Parameters
+    ----------
+    value : float
+        Finite.
+    form : str
+        "": the shortest number. "ago": days. "duration": seconds. "percent": a share. "question|questions": a count
+        with its noun, "no questions" for zero; a third noun is all that is written for zero: "time|times|not once".
+    counts : bool
+        The value is a count: without a form, zero in front of a word is "no".
+    before_word : bool
+        A word follows.
+    """
+    if form == "":
+        return "no" if counts and before_word and value == 0 else number(value)
+    if form == "ago":
+        return ago(value)
+    if form == "duration":
+        return duration(value)
+    if form == "percent":
+        return f"{number(float(np.rint(100.0 * value)))} %"
+    one, _, rest = form.partition("|")
+    many, _, none = rest.partition("|")
+    if value == 0:
+        return none or ("not once" if one == "time" else f"no {many or one}")
+    return f"{number(value)} {one if value == 1 else many or one}"
+
+
+def number(value: float) -> str:
+    """Return the shortest form: an integer as it is, else three digits."""
+    if value == np.rint(value) or abs(value) >= 1000:
+        return str(int(np.rint(value)))
+    return str(np.format_float_positional(value, precision=3, unique=False, fractional=False, trim="-"))
+
+
+def ago(days: float) -> str:
+    """Return days as time past: "today", "yesterday", "5 weeks ago"."""
+    if days < 1:
+        return "today"
+    if days < 2:
+        return "yesterday"
+    if days < 2 * _WEEK_DAYS:
+        return f"{int(days)} days ago"
+    if days < 2 * _MONTH_DAYS:
+        return f"{int(days / _WEEK_DAYS)} weeks ago"
+    if days < 2 * _YEAR_DAYS:
+        return f"{int(days / _MONTH_DAYS)} months ago"
+    return f"{int(days / _YEAR_DAYS)} years ago"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as "40 seconds", "12 minutes", "2 hours", "3 days"."""
+    if seconds < 1:
+        return "under a second"
+    for unit, size, limit in (
+        ("second", 1, _MINUTE),
+        ("minute", _MINUTE, 2 * _HOUR),
+        ("hour", _HOUR, 2 * _DAY),
+    ):
+        if seconds < limit:
+            return _plural(int(seconds / size), unit)
+    return _plural(int(seconds / _DAY), "day")
+
+
+def _plural(count: int, unit: str) -> str:
+    return f"{count} {unit}" + ("" if count == 1 else "s")
