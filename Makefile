@@ -57,7 +57,8 @@ lean: dist ## Prove that load and predict need numpy and nothing else
 	rm -rf build/lean
 	$(BIN)/python .ci/make_bundle.py build/lean/bundle
 	$(UV) venv --quiet --python $(BIN)/python build/lean/venv
-	$(UV) pip install --quiet --python build/lean/venv --no-deps build/dist/*.whl numpy
+	$(UV) pip install --quiet --python build/lean/venv --no-deps build/dist/*.whl \
+		"numpy==$$($(BIN)/python -c 'import numpy; print(numpy.__version__)')"
 	$(BIN)/python tests/lean_smoke.py build/lean/bundle > build/lean/full.json
 	cd build/lean && venv/bin/python ../../tests/lean_smoke.py bundle > lean.json
 	cmp build/lean/full.json build/lean/lean.json

@@ -17,7 +17,7 @@ with tarfile.open(sdist) as archive:
 
 faults = [
     f"{wheel.name} lacks {name}"
-    for name in ("leadlight/py.typed", "leadlight/cli.py")
+    for name in ("leadlight/py.typed", "leadlight/cli/__init__.py")
     if name not in in_wheel
 ]
 faults += [f"{wheel.name} holds {n}" for n in in_wheel if not n.startswith(("leadlight/", "leadlight-"))]

@@ -4,7 +4,7 @@ import sys
 
 import leadlight as ll
 
-community, _ = ll.simulate_community(members=2_000, weeks=80, seed=0)
+community, _ = ll.simulate_community(members=3_000, weeks=104, seed=0)
 observations = ll.observe(community, every="30d", horizon="90d")
 qualifier = ll.LeadQualifier(catalogue=ll.CORPORATE_COMMUNITY, decision=ll.Capacity(share=0.05))
 qualifier.fit(community, observations)

@@ -9,12 +9,12 @@ import sys
 import leadlight as ll
 
 TRAINING_STACK = ("pandas", "sklearn", "lightgbm", "shap", "mlflow", "joblib", "pyarrow", "duckdb", "scipy")
-AT = "2025-06-02"
+AT = "2026-01-05"
 BUSY = [
-    {"occurred_at": "2025-03-03T09:00:00", "action": "view"},
-    {"occurred_at": "2025-05-20T10:30:00", "action": "question", "tags": ["pricing"]},
-    {"occurred_at": "2025-05-28T11:00:00", "action": "connect", "other_role": "customer"},
-    {"occurred_at": "2025-06-02T00:00:00", "action": "question"},  # at the cutoff: must not count
+    {"occurred_at": "2025-10-06T09:00:00", "action": "view"},
+    {"occurred_at": "2025-12-22T10:30:00", "action": "question", "tags": ["pricing"]},
+    {"occurred_at": "2025-12-30T11:00:00", "action": "connect", "other_role": "customer"},
+    {"occurred_at": "2026-01-05T00:00:00", "action": "question"},  # at the cutoff: must not count
 ]
 
 

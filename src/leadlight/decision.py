@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -193,3 +194,22 @@ class MissRate:
     def to_dict(self) -> dict[str, Any]:
         """Return the parameters as plain values."""
         return asdict(self)
+
+
+def decision_from(kind: str, parameters: dict[str, Any]) -> Decision:
+    """Rebuild a decision from what a bundle keeps of it.
+
+    Raises
+    ------
+    InputError
+        If the kind is unknown.
+    """
+    if kind == "capacity":
+        within = parameters.get("not_contacted_within")
+        quiet = None if within is None else timedelta(microseconds=int(within))
+        return Capacity(parameters.get("n"), parameters.get("share"), parameters.get("per_account"), quiet)
+    if kind == "costs":
+        return Costs(**parameters)
+    if kind == "miss_rate":
+        return MissRate(**parameters)
+    raise InputError(f"The decision {kind!r} is unknown; this version knows capacity, costs and miss_rate.")

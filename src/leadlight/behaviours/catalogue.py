@@ -128,11 +128,13 @@ class Catalogue:
         planned: list[PlannedBehaviour] = []
         for behaviour in self.behaviours:
             names = builder.add(behaviour)
-            _check_reasons(behaviour, names)
-            points = behaviour.points
+            reasons, points = behaviour.reasons, behaviour.points
+            if not builder.has_accounts():
+                reasons, points = _without_peers(reasons, points)
+            _check_reasons(behaviour, reasons, names)
             if points is not None and any(column not in names for column, _ in points.units):
                 raise InputError(f"The points of {behaviour.name!r} use columns that it does not measure: {points.units}.")
-            planned.append(PlannedBehaviour(behaviour.name, names, behaviour.reasons, points))
+            planned.append(PlannedBehaviour(behaviour.name, names, reasons, points))
         return Plan(
             keys=tuple(builder.keys),
             columns=tuple(builder.plan_columns),
@@ -189,8 +191,19 @@ def _measured(name: str, columns: tuple[str, ...]) -> bool:
     return attribute in ATTRIBUTES and (not entries or any(c.endswith(rest) for c in entries))
 
 
-def _check_reasons(behaviour: Behaviour, columns: tuple[str, ...]) -> None:
-    for template in behaviour.reasons:
+def _without_peers(
+    reasons: tuple[str, ...], points: HandSetPoints | None
+) -> tuple[tuple[str, ...], HandSetPoints | None]:
+    """Leave out what is said of colleagues: where nobody has an account, `Peers` makes no columns."""
+    kept = tuple(t for t in reasons if not any(n.startswith("peers_") for n, _ in PLACEHOLDER.findall(t)))
+    if points is None:
+        return kept, None
+    units = tuple(unit for unit in points.units if not unit[0].startswith("peers_"))
+    return kept, HandSetPoints(points.each, units, points.cap) if units else None
+
+
+def _check_reasons(behaviour: Behaviour, reasons: tuple[str, ...], columns: tuple[str, ...]) -> None:
+    for template in reasons:
         for name, _ in PLACEHOLDER.findall(template):
             if not _measured(name, columns):
                 raise InputError(

@@ -78,5 +78,7 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     covariance = np.zeros((2, 2))
     inverse = np.linalg.inv(hessian[np.ix_(free, free)])
     covariance[np.ix_(free, free)] = inverse @ meat[np.ix_(free, free)] @ inverse
-    rows = tuple(tuple(float(v) for v in row) for row in covariance)
-    return Calibration(float(beta[0]), float(beta[1]), (rows[0], rows[1]))  # type: ignore[arg-type]
+    cross = float(covariance[0, 1])
+    return Calibration(
+        float(beta[0]), float(beta[1]), ((float(covariance[0, 0]), cross), (cross, float(covariance[1, 1])))
+    )

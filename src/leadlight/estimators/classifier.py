@@ -27,6 +27,9 @@ Values = NDArray[np.float64]
 SHRINK = 100.0
 """Won accounts at which the blend trusts what was measured as much as one half."""
 
+ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE = 20_000, 200
+"""Trees and ridge see at most this many negative rows, or so many for each positive, whichever is more."""
+
 
 class LeadClassifier(ClassifierMixin, BaseEstimator):
     """Score members by the calibrated chance that a deal is won.
@@ -48,6 +51,11 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     random_state : int, default=0
     n_jobs : int, default=1
         Folds fitted at once; each fit uses one thread.
+
+    Notes
+    -----
+    Beyond 20,000 negative rows and 200 for each positive one, trees and ridge see a random part of the negatives, weighted
+    back to their number; blend and calibration always see all rows.
 
     Attributes
     ----------
@@ -140,8 +148,10 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.settings_ = {**settings, "rounds": rounds}
         oof = self._out_of_fold(data, settings, rounds)
         self.blend_weight_ = self._choose_blend(data, oof)
-        self.booster_ = fit_trees(data.X, data.y, data.weight, settings, rounds, self.random_state, 1)
-        linear = fit_linear(data.X, data.y, data.weight, self.ridge) if self.blend else None
+        used = np.flatnonzero(data.fit_weight)
+        X_used, y_used, weight_used = data.X[used], data.y[used], data.fit_weight[used]
+        self.booster_ = fit_trees(X_used, y_used, weight_used, settings, rounds, self.random_state, 1)
+        linear = fit_linear(X_used, y_used, weight_used, self.ridge) if self.blend else None
         self.calibration_ = NONE
         log_odds = np.full(len(data.y), np.nan)
         if oof is not None:
@@ -171,9 +181,10 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         splits = [
             (train, test)
             for train, test in splitter.split(data.X, data.y, data.groups)
-            if 0 < data.y[train].sum() < len(train) and data.weight[train].any()
+            if 0 < data.y[train[data.fit_weight[train] > 0]].sum() < np.count_nonzero(data.fit_weight[train])
         ]
-        parts = Parallel(n_jobs=self.n_jobs)(
+        # Threads: LightGBM and BLAS release the lock, and processes would copy the rows.
+        parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(_fold)(data, train, test, settings, rounds, self.ridge if self.blend else None, self.random_state)
             for train, test in splits
         )
@@ -245,6 +256,7 @@ class _Rows:
     X: Values
     y: Values
     weight: Values
+    fit_weight: Values
     groups: NDArray[Any]
     times: NDArray[Any] | None
     calibrate_on: NDArray[np.bool_]
@@ -271,6 +283,7 @@ class _Rows:
             values[known],
             coded[known],
             weight[known],
+            _thinned(coded[known], weight[known], owner.random_state),
             group_codes[known],
             None if time is None else time[known],
             mask[known],
@@ -279,6 +292,18 @@ class _Rows:
             len(values),
             int((~known).sum()),
         )
+
+
+def _thinned(y: Values, weight: Values, seed: int) -> Values:
+    """Return weights in which a random part of very many negatives stands for all of them."""
+    negatives = np.flatnonzero((y == 0) & (weight > 0))
+    keep = max(ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE * int(y.sum()))
+    if len(negatives) <= keep:
+        return weight
+    chosen = np.random.default_rng(seed).choice(negatives, keep, replace=False)
+    result = np.where(y > 0, weight, 0.0)
+    result[chosen] = weight[chosen] * (weight[negatives].sum() / weight[chosen].sum())
+    return result
 
 
 def _fold(
@@ -290,11 +315,13 @@ def _fold(
     ridge: float | None,
     seed: int,
 ) -> Values:
-    booster = fit_trees(data.X[train], data.y[train], data.weight[train], settings, rounds, seed, 1)
+    train = train[data.fit_weight[train] > 0]
+    X, y, weight = data.X[train], data.y[train], data.fit_weight[train]
+    booster = fit_trees(X, y, weight, settings, rounds, seed, 1)
     margins = np.zeros((len(test), 2))
     margins[:, 0] = _raw(booster, data.X[test])
     if ridge is not None:
-        part = fit_linear(data.X[train], data.y[train], data.weight[train], ridge)
+        part = fit_linear(X, y, weight, ridge)
         margins[:, 1] = linear_margin(
             data.X[test], part.mean, part.scale, part.coef, part.missing_coef, part.missing_rate, part.intercept
         )

@@ -80,7 +80,7 @@ def fit_linear(X: Values, y: Values, weight: Values, strength: float) -> Linear:
     if design.shape[1] == 0:
         share = np.average(y, weights=weight)
         return Linear(mean, scale, coef, missing_coef, rate, float(np.log(share / (1 - share))))
-    model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100, tol=1e-8)
+    model = LogisticRegression(C=strength, solver="newton-cholesky", max_iter=100, tol=1e-5)
     with warnings.catch_warnings():
         # Stopping a little early moves a ridge-shrunk margin by less than its own noise.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -159,7 +159,7 @@ def worth(scorer: PointsScorer, X: Any, y: Any, groups: Any, *, rounds: int = 10
         rows = weight > 0
         if not 0 < target[rows].sum() < rows.sum():
             return result
-        model = LogisticRegression(C=1.0, max_iter=500)
+        model = LogisticRegression(C=1.0, solver="newton-cholesky", max_iter=100)
         model.fit(values[rows][:, seen] / spread[seen], target[rows], sample_weight=weight[rows])
         coef = model.coef_[0] / spread[seen]
         size = float(np.sqrt(((coef * spread[seen]) ** 2).sum()))

@@ -6,7 +6,7 @@ difference of a running sum at the two. Accumulators are integers, so the order 
 
 A row is visible at a cutoff when max(occurred_at, known_at) < cutoff; windows go by occurred_at. Observations of entities
 with rows that became known late take an exact path: their rows are filtered for each cutoff, then swept as if each
-observation were an entity of its own.
+observation were an entity of its own. An observation at whose cutoff all that had happened was known takes the short path.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def sweep(
     rows = len(entity)
     if out is None:
         out = np.empty((rows, len(plan.columns)), np.float32)
-    late = _late(log, entity, account_of)
+    late = _late(log, entity, cutoff, account_of)
     order = np.lexsort((cutoff, entity))
     prompt = order[~late[order]]
     for block in _blocks(prompt, entity):
@@ -131,17 +131,33 @@ def _sweep_late(
     fill_columns(plan, log, streams, own, accounts, cutoffs, born, out, block)
 
 
-def _late(log: EncodedLog, entity: Codes, account_of: Codes | None) -> NDArray[np.bool_]:
-    """Which observations see rows that became known after they happened."""
+def _late(log: EncodedLog, entity: Codes, cutoff: Codes, account_of: Codes | None) -> NDArray[np.bool_]:
+    """Which observations have a row that had happened by the cutoff and was not known yet."""
+    late = np.zeros(len(entity), bool)
     if log.visible_from is None:
-        return np.zeros(len(entity), bool)
+        return late
     rows = np.flatnonzero(log.visible_from > log.time)
-    touched = [log.actor[rows]] if log.other is None else [log.actor[rows], log.other[rows]]
-    late = np.isin(entity, np.concatenate(touched))
+    time, visible = log.time[rows], log.visible_from[rows]
+    late |= _hidden(log.actor[rows], time, visible, entity, cutoff)
+    if log.other is not None:
+        late |= _hidden(log.other[rows], time, visible, entity, cutoff)
     if account_of is not None:
-        accounts = _account_of_rows(log, account_of)[rows]
-        late |= np.isin(account_of[entity], accounts[accounts >= 0])
+        accounts = account_of[entity]
+        hidden = _hidden(_account_of_rows(log, account_of)[rows], time, visible, accounts, cutoff)
+        late |= hidden & (accounts >= 0)
     return late
+
+
+def _hidden(code: Codes, time: Codes, visible: Codes, wanted: Codes, cutoff: Codes) -> NDArray[np.bool_]:
+    """Whether fewer rows of an entity are visible at the cutoff than have happened by it."""
+    return _before(code, time, wanted, cutoff) != _before(code, visible, wanted, cutoff)
+
+
+def _before(code: Codes, time: Codes, wanted: Codes, cutoff: Codes) -> Codes:
+    """Number of rows of each wanted entity with a time before the cutoff, up to a constant of the entity."""
+    times = np.unique(time)
+    composite = np.sort(code * (len(times) + 1) + np.searchsorted(times, time))
+    return np.searchsorted(composite, wanted * (len(times) + 1) + np.searchsorted(times, cutoff))
 
 
 def _late_blocks(

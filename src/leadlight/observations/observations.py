@@ -212,7 +212,7 @@ def _cutoffs(raw: pd.Series[Any]) -> pd.Series[Any]:
         read = pd.to_datetime(raw, utc=True, format="ISO8601" if text else None)
     except (ValueError, TypeError) as error:
         raise InputError(f"cutoff cannot be read: {error}") from error
-    if read.isna().any() or pd.api.types.is_numeric_dtype(raw.dtype):
+    if read.isna().any() or (len(raw) and pd.api.types.is_numeric_dtype(raw.dtype)):
         raise InputError(f"cutoff holds {list(raw[read.isna()][:3]) or raw.dtype}; give dates or timestamps for every row.")
     return read.astype("datetime64[us, UTC]")
 

@@ -13,16 +13,16 @@ from sklearn.base import BaseEstimator, clone
 from leadlight._version import __version__
 from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
-from leadlight.decision import Capacity, Decision
+from leadlight.decision import Capacity, Decision, decision_from
 from leadlight.errors import InputError, NotFittedError
 from leadlight.estimators import LeadClassifier
 from leadlight.features import build_features
 from leadlight.kernels.linear import sigmoid
-from leadlight.moments import DAY_US, Moment, moment_us
-from leadlight.observations import Observations, population_at
+from leadlight.moments import DAY_US, Moment
+from leadlight.observations import Observations, Windows, population_at
 from leadlight.qualifier.scores import Scores
 from leadlight.qualifier.selection import Selection, choose, contacted, estimand, training_weight
-from leadlight.runtime import Scorer
+from leadlight.runtime import Scorer, load
 from leadlight.runtime.model import Model
 
 if TYPE_CHECKING:
@@ -193,6 +193,28 @@ class LeadQualifier(BaseEstimator):
             },
         }
 
+    @classmethod
+    def load(cls, path: str | Path) -> LeadQualifier:
+        """Return a qualifier that scores with a saved bundle; it can score, explain and save, not be evaluated."""
+        scorer = load(path)
+        info = scorer.info
+        windows = info["windows"]
+        qualifier = cls()
+        qualifier.scorer_ = scorer
+        qualifier.plan_ = scorer.plan
+        qualifier.windows_ = Windows(
+            horizon_us=windows["horizon_us"],
+            gap_us=windows["gap_us"],
+            active_within_us=windows["active_within_us"],
+            enters_on=tuple(windows["enters_on"]),
+        )
+        qualifier.trained_until_us_ = windows["trained_until_us"]
+        qualifier.decision_ = decision_from(info["decision"]["kind"], info["decision"]["parameters"])
+        qualifier.decision = qualifier.decision_
+        qualifier.threshold_ = scorer.model.threshold
+        qualifier.estimand_ = info["estimand"]
+        return qualifier
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "scorer_"):
             raise NotFittedError("This LeadQualifier is not fitted yet; call fit(community, observations) first.")
@@ -263,8 +285,3 @@ def _hold_back(rows: Observations) -> tuple[Observations, Observations]:
     if not len(earlier):
         raise InputError("MissRate holds back the latest window, and no training window ends before it starts.")
     return earlier, rows.take(cutoffs == last)
-
-
-def at_us(at: Moment) -> int:
-    """Return a cutoff in microseconds."""
-    return moment_us(at, name="at")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -122,7 +121,3 @@ def _judge(qualifier: LeadQualifier, community: Community, rows: Observations, r
         warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
         return None
 
-
-def settings_of(leads: Leads) -> dict[str, Any]:
-    """Return the evaluation's settings, empty where there was none."""
-    return {} if leads.report is None else dict(leads.report.settings)

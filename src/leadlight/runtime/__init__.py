@@ -1,1 +1,7 @@
 """All that an embedding application imports: NumPy and the standard library, no training stack."""
+
+from leadlight.runtime.model import Calibration, Linear, Model
+from leadlight.runtime.prediction import Prediction, Reason
+from leadlight.runtime.scorer import Scorer, load
+
+__all__ = ["Calibration", "Linear", "Model", "Prediction", "Reason", "Scorer", "load"]

@@ -6,7 +6,7 @@ stays out of the log, and the sweep then says missing instead of zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,8 +29,8 @@ OTHERS: Final = 1
 NOBODY: Final = -1
 NEVER: Final = int(np.iinfo(np.int64).min)
 
-REQUIRED: Final = ("occurred_at", "action")
-OPTIONAL: Final = (
+REQUIRED: Final[tuple[str, ...]] = ("occurred_at", "action")
+OPTIONAL: Final[tuple[str, ...]] = (
     "event_id",
     "member_id",
     "known_at",
@@ -353,9 +353,9 @@ def _same_domain(rows: _Rows, facts: Mapping[str, Any]) -> NDArray[np.bool_] | N
     own = as_domain(facts["email_domain"], "email_domain")
     if own is None:
         return np.zeros(len(rows), bool)
-    find: Callable[[Any], str | None] = lambda value: as_domain(value, "other_domain")  # noqa: E731
-    theirs = np.array([find(value) == own for value in rows.get("other_domain")], bool)
-    return theirs & (rows.actor == MEMBER)
+    theirs = [as_domain(value, "other_domain") == own for value in rows.get("other_domain")]
+    own_rows: NDArray[np.bool_] = np.array(theirs, bool) & (rows.actor == MEMBER)
+    return own_rows
 
 
 def _unknown(plan: Plan, log: EncodedLog) -> tuple[int, ...]:

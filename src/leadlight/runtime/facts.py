@@ -51,7 +51,7 @@ def as_id(value: Any, name: str) -> str | None:
     if is_null(value):
         return None
     if isinstance(value, float | np.floating):
-        if value != math.floor(value) or abs(value) > _EXACT:
+        if not _is_whole(float(value)):
             raise ColumnTypeError(f"{name} holds fractions or floats beyond 2^53; give integers or text.")
         return str(int(value))
     if isinstance(value, bool | np.bool_) or not isinstance(value, str | int | np.integer):
@@ -69,7 +69,7 @@ def as_text(value: Any, name: str) -> str | None:
     """
     if is_null(value):
         return None
-    if isinstance(value, float | np.floating) and value == math.floor(value) and abs(value) <= _EXACT:
+    if isinstance(value, float | np.floating) and _is_whole(float(value)):
         # pandas turns integers with a null among them into floats.
         return str(int(value))
     if isinstance(value, bool | np.bool_):
@@ -128,6 +128,10 @@ def as_domain(value: Any, name: str) -> str | None:
     text = unicodedata.normalize("NFKC", raw).strip().lower()
     text = re.sub(r"^[a-z]+://", "", text).split("/")[0].split(":")[0].removeprefix("www.").rstrip(".")
     return text if "." in text and "@" not in text and " " not in text else None
+
+
+def _is_whole(value: float) -> bool:
+    return value.is_integer() and abs(value) <= _EXACT
 
 
 def _json_list(text: str) -> list[str]:

@@ -1,0 +1,7 @@
+"""`python -m leadlight.cli`."""
+
+import sys
+
+from leadlight.cli.main import main
+
+sys.exit(main())

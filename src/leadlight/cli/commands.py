@@ -1,0 +1,186 @@
+"""What each verb does."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.csv
+
+from leadlight.behaviours import CORPORATE_COMMUNITY, PASSIVE_CANDIDATE, QUESTION_COMMUNITY, Catalogue
+from leadlight.community import Community
+from leadlight.decision import Capacity
+from leadlight.errors import InputError
+from leadlight.evaluation import evaluate
+from leadlight.explain import by_behaviour
+from leadlight.explain.report import write_report
+from leadlight.observations import Observations, observe
+from leadlight.qualifier import LeadQualifier, qualify
+from leadlight.simulate import simulate_tables
+from leadlight.sources.stackexchange import read_stackexchange
+
+TABLES = ("activity", "members", "deals", "deal_contacts", "contacts")
+CATALOGUES: dict[str, Catalogue] = {
+    "corporate": CORPORATE_COMMUNITY,
+    "question": QUESTION_COMMUNITY,
+    "candidate": PASSIVE_CANDIDATE,
+}
+
+
+def open_community(arguments: argparse.Namespace) -> Community:
+    """Return the community that the arguments name."""
+    if arguments.stackexchange:
+        return read_stackexchange(arguments.stackexchange)
+    paths: dict[str, Any] = {name: getattr(arguments, name) for name in TABLES}
+    if arguments.community:
+        found = community_files(Path(arguments.community))
+        paths = {name: paths[name] or found.get(name) for name in TABLES}
+    if paths["activity"] is None:
+        raise InputError("Give --community FOLDER, --activity FILE or --stackexchange FOLDER.")
+    columns = dict(_pair(text) for text in arguments.columns)
+    return Community(**paths, columns=columns, tz=arguments.tz)
+
+
+def community_files(folder: Path) -> dict[str, Path]:
+    """Return the canonical tables that a folder holds, by name.
+
+    Raises
+    ------
+    InputError
+        If it has no activity table.
+    """
+    found: dict[str, Path] = {}
+    for name in TABLES:
+        for suffix in (".csv", ".csv.gz", ".parquet"):
+            path = folder / f"{name}{suffix}"
+            if path.is_file():
+                found.setdefault(name, path)
+    if "activity" not in found:
+        raise InputError(f"{folder} holds no activity.csv or activity.parquet.")
+    return found
+
+
+def _pair(text: str) -> tuple[str, str]:
+    canonical, separator, own = text.partition("=")
+    if not separator:
+        raise InputError(f"--columns got {text!r}; write CANONICAL=OWN, such as occurred_at=timestamp.")
+    return canonical, own
+
+
+def _catalogue(arguments: argparse.Namespace) -> Catalogue:
+    return CATALOGUES[arguments.catalogue or ("question" if arguments.stackexchange else "corporate")]
+
+
+def _observe(arguments: argparse.Namespace, community: Community) -> Observations:
+    enters_on = arguments.enters_on or ("question" if arguments.stackexchange else None)
+    return observe(
+        community,
+        arguments.every,
+        arguments.horizon,
+        arguments.gap,
+        arguments.active_within,
+        enters_on=enters_on,
+        frozen_at=getattr(arguments, "until", None),
+    )
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    """Write the tables of a simulated community."""
+    folder = Path(arguments.out)
+    tables, _ = simulate_tables(members=arguments.members, weeks=arguments.weeks, seed=arguments.seed)
+    write_csv(tables, folder)
+    rows = ", ".join(f"{table.num_rows} {name}" for name, table in tables.items())
+    print(f"Simulated: {rows} in {folder}")
+    return 0
+
+
+def write_csv(tables: dict[str, Any], folder: Path) -> None:
+    """Write tables as CSV files; lists of tags are joined by |."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        if "tags" in table.column_names:
+            joined = pyarrow.compute.binary_join(table["tags"], "|")
+            table = table.set_column(table.column_names.index("tags"), "tags", joined)
+        pyarrow.csv.write_csv(table, folder / f"{name}.csv")
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Fit and save a bundle."""
+    community = open_community(arguments)
+    rows = _observe(arguments, community)
+    qualifier = LeadQualifier(_catalogue(arguments), decision=Capacity(share=arguments.share)).fit(community, rows)
+    qualifier.save(arguments.out)
+    print(f"{community}\n{rows}\n{qualifier.decision_.describe(qualifier.threshold_)}\n{qualifier.estimand_}.")
+    print(f"Saved {arguments.out}, version {qualifier.scorer_.version}")
+    return 0
+
+
+def evaluate_(arguments: argparse.Namespace) -> int:
+    """Judge on later windows."""
+    community = open_community(arguments)
+    rows = _observe(arguments, community)
+    qualifier = LeadQualifier(_catalogue(arguments), decision=Capacity(share=arguments.share))
+    if (arguments.train_until is None) != (arguments.test_from is None):
+        raise InputError("Give --train-until and --test-from together, or neither.")
+    if arguments.train_until is not None:
+        train_rows, rows = rows.split(arguments.train_until, arguments.test_from)
+        qualifier.fit(community, train_rows)
+    print(evaluate(qualifier, community, rows, share=arguments.share, rounds=arguments.rounds))
+    return 0
+
+
+def score(arguments: argparse.Namespace) -> int:
+    """Score with a saved bundle."""
+    community = open_community(arguments)
+    qualifier = LeadQualifier.load(arguments.model)
+    scores = qualifier.score(community, community.frozen_us + 1 if arguments.at is None else arguments.at)
+    called = scores.top(arguments.top)
+    print(called)
+    if arguments.out:
+        (scores if arguments.everybody else called).to_csv(arguments.out)
+        print(f"Wrote {arguments.out}")
+    return 0
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    """Print one member's score by behaviour."""
+    community = open_community(arguments)
+    qualifier = LeadQualifier.load(arguments.model)
+    at = community.frozen_us + 1 if arguments.at is None else arguments.at
+    scores = qualifier.score(community, at)
+    rows = np.flatnonzero(scores.frame["member_id"].astype(str) == arguments.member)
+    if not len(rows):
+        raise InputError(f"Member {arguments.member!r} is not in the population at that date.")
+    row = int(rows[0])
+    explanation = qualifier.explain(community, at)
+    parts = by_behaviour(qualifier.plan_, explanation.values[[row]]).iloc[0].sort_values(key=abs, ascending=False)
+    line = scores.frame.iloc[row]
+    print(f"{line['member_id']}: {line['probability']:.2%} [{line['low']:.2%}, {line['high']:.2%}], grade {line['grade']}")
+    for reason in line["reasons"]:
+        print(f"  {'+' if reason.contribution > 0 else '-'} {reason.text}")
+    print("\nLog-odds by behaviour; with the base they add up to the score:")
+    print(f"  {explanation.base_values[row]:+8.3f}  base")
+    for name, value in parts.items():
+        print(f"  {value:+8.3f}  {name}")
+    return 0
+
+
+def report(arguments: argparse.Namespace) -> int:
+    """Write the HTML report."""
+    community = open_community(arguments)
+    leads = qualify(
+        community,
+        arguments.at,
+        arguments.top,
+        catalogue=_catalogue(arguments),
+        decision=Capacity(share=arguments.share),
+        every=arguments.every,
+        horizon=arguments.horizon,
+        active_within=arguments.active_within,
+        enters_on=arguments.enters_on or ("question" if arguments.stackexchange else None),
+    )
+    write_report(arguments.out, report=leads.report, scores=leads.top, aggregate=arguments.aggregate)
+    print(f"{leads}\nWrote {arguments.out}")
+    return 0

@@ -1,0 +1,167 @@
+"""`leadlight demo`: both roads, from the log to Monday's call list."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from leadlight.behaviours import CORPORATE_COMMUNITY, QUESTION_COMMUNITY, Catalogue
+from leadlight.cli.commands import community_files, write_csv
+from leadlight.community import Community
+from leadlight.decision import Capacity
+from leadlight.evaluation import Report, evaluate
+from leadlight.explain import importance
+from leadlight.explain.report import write_report
+from leadlight.features import build_features
+from leadlight.moments import moment_text
+from leadlight.observations import observe, population_at
+from leadlight.qualifier import LeadQualifier, Scores
+from leadlight.simulate import SimulationParameters, simulate_tables
+from leadlight.sources.stackexchange import read_stackexchange
+
+PROXY = (
+    "No public community has real deals. The outcome here is a proxy, named for what it is: a member's first accepted answer."
+)
+
+
+@dataclass(frozen=True)
+class Road:
+    """One community on its way to a call list."""
+
+    name: str
+    title: str
+    catalogue: Catalogue
+    observe: dict[str, Any]
+    split: tuple[str, str] | None
+    note: str = ""
+
+
+TRAVEL = Road(
+    "travel",
+    "A real log: travel.stackexchange, 2011 to 2017",
+    QUESTION_COMMUNITY,
+    # The start puts a cutoff on 2016-06-01, the first test day.
+    {"every": "30d", "horizon": "90d", "enters_on": "question", "start": "2011-06-28"},
+    ("2016-03-01", "2016-06-01"),
+    PROXY,
+)
+BUSINESS = Road(
+    "community",
+    "A business-to-business community with deals (simulated)",
+    CORPORATE_COMMUNITY,
+    {"every": "30d", "horizon": "90d"},
+    None,
+    "This community, its members and its deals are simulated.",
+)
+
+BUSY_SALES = SimulationParameters(score_contacts=0.005, random_contacts=0.0006)
+"""Three times the approaches of the default, so that a small community holds enough deals to look at."""
+
+
+def demo(arguments: argparse.Namespace) -> int:
+    """Run the roads, print what a person wants to see, write the files."""
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if arguments.data:
+        _run(TRAVEL, read_stackexchange(arguments.data), out, arguments)
+    if arguments.community:
+        folder = Path(arguments.community)
+        own = Road("community", f"Your own community: {folder}", CORPORATE_COMMUNITY, BUSINESS.observe, None)
+        _run(own, Community(**community_files(folder)), out, arguments)
+        return 0
+    folder = out / "community-csv"
+    tables, _ = simulate_tables(members=arguments.members, weeks=130, seed=arguments.seed, parameters=BUSY_SALES)
+    write_csv(tables, folder)
+    _run(BUSINESS, Community(**community_files(folder)), out, arguments)
+    print(
+        f"\nYour turn: put your own exports in place of the CSV files in {folder} (activity.csv and deals.csv are enough)\n"
+        f"and run: leadlight demo --community {folder}"
+    )
+    return 0
+
+
+def _run(road: Road, community: Community, out: Path, arguments: argparse.Namespace) -> None:
+    began = time.perf_counter()
+    print(f"\n{road.title}\n{'=' * len(road.title)}")
+    if road.note:
+        print(road.note)
+    print(community)
+    unmatched = int((community.matches["status"] != "matched").sum())
+    print(f"Deals: {len(community.matches)}, {unmatched} without a member or account (community.matches says why)")
+    rows = observe(community, **road.observe)
+    qualifier = LeadQualifier(road.catalogue, decision=Capacity(share=0.05))
+    if road.split is None:
+        report = evaluate(qualifier, community, rows)
+    else:
+        train, test = rows.split(*road.split)
+        print(f"Training: {train}\nTest:     {test}")
+        report = evaluate(qualifier.fit(community, train), community, test)
+    _print_report(report)
+
+    qualifier = LeadQualifier(road.catalogue, decision=Capacity(share=0.05)).fit(community, rows)
+    at = community.frozen_us + 1
+    scores = qualifier.score(community, at)
+    called = scores.top(arguments.top)
+    print(f"\nWhom to approach, as of {moment_text(at)[:10]}: {len(called)} of {len(scores)} members\n{called}")
+    _write(road, community, qualifier, report, scores, called, at, out, arguments)
+    print(f"({time.perf_counter() - began:.0f} s)")
+
+
+def _print_report(report: Report) -> None:
+    print(f"\nHow well it tells, on {report.settings['rows']} later rows it had not seen (95 % intervals, accounts redrawn):\n")
+    with pd.option_context("display.width", 200, "display.max_columns", 20):
+        print(report)
+        if report.worth is not None:
+            print("\nWhat each behaviour is worth (points a unit; the learned ones spread members as widely as yours):")
+            for name, row in report.worth.iterrows():
+                if pd.notna(row["deals_say"]):
+                    interval = f"({row['low']:.1f} to {row['high']:.1f})"
+                    print(f"  your points gave {name!r} {row['hand_set']:g}; the deals say {row['deals_say']:.1f} {interval}")
+    print(f"\n{report.audit}")
+
+
+def _write(
+    road: Road,
+    community: Community,
+    qualifier: LeadQualifier,
+    report: Report,
+    scores: Scores,
+    called: Scores,
+    at: int,
+    out: Path,
+    arguments: argparse.Namespace,
+) -> None:
+    bundle = out / f"{road.name}-model"
+    qualifier.save(bundle)
+    scores.to_csv(out / f"{road.name}-scores.csv")
+    called.to_csv(out / f"{road.name}-call-list.csv")
+    X = build_features(community, population_at(community, at, qualifier.windows_), qualifier.plan_)
+    drivers = importance(qualifier.plan_, qualifier.scorer_.model.contributions(X.to_numpy(float))[0])
+    page = write_report(
+        out / f"{road.name}-report.html",
+        report=report,
+        scores=scores.top(40),
+        importance=drivers,
+        title=road.title,
+        note=road.note,
+    )
+    print(f"\nReport: {page}\nCall list: {out / f'{road.name}-call-list.csv'}\nModel: {bundle} ({qualifier.scorer_.version})")
+    if not arguments.no_mlflow:
+        from leadlight.tracking import log_run
+
+        store = (out / "mlflow.db").resolve()
+        run = log_run(
+            qualifier,
+            report=report,
+            bundle=bundle,
+            tracking_uri=f"sqlite:///{store}",
+            experiment="leadlight demo",
+            run_name=road.name,
+            note=road.note,
+        )
+        print(f"MLflow run: {run.run_id} (mlflow ui --backend-store-uri sqlite:///{store})")
