@@ -79,7 +79,11 @@ def ignores_when_rows_became_known(patch):
 
 def reads_vocabularies_from_the_future(patch):
     original = Community.vocabulary
-    patch.setattr(Community, "vocabulary", lambda self, *a, before=None, **more: original(self, *a, **more))
+
+    def vocabulary(self, attribute, *, before=None, **more):
+        return original(self, attribute, **more)
+
+    patch.setattr(Community, "vocabulary", vocabulary)
 
 
 def takes_accounts_as_of_today(patch):

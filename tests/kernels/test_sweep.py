@@ -324,7 +324,7 @@ def test_the_exact_path_for_late_rows_equals_the_quick_one_where_nothing_is_late
     log = events([{**one, "late": None} for one in drawn])
     whole = features(log)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Community, "log", property(lambda self: _all_late(self)))
+        patch.setattr(Community, "log", property(_all_late))
         patch.setattr(sweep_module, "_late", lambda log, entity, *rest: np.ones(len(entity), bool))
         assert same(whole, features(log))
 

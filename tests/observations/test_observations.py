@@ -98,7 +98,7 @@ def test_training_rows_are_mature_by_the_bound_and_test_rows_begin_at_theirs(tab
 def test_a_win_that_became_known_later_is_no_label_in_training(table):
     deals = [{"member_id": m, "outcome": "won", "closed_at": "2024-03-05", "known_at": k}
              for m, k in (("ann", "2024-03-31T23:59:59.999999"), ("bob", "2024-04-01T00:00:00"))]  # fmt: skip
-    train, _ = observe(table(LOG, deals=deals), every="10d", horizon="20d", frozen_at="2024-12-01").split(
+    train, _ = observe(table(LOG + "; cid view 2024-05-01", deals=deals), every="10d", horizon="20d", frozen_at="2024-12-01").split(
         "2024-04-01", "2024-04-01"
     )
     won = train.frame[train.frame["label"] == 1]

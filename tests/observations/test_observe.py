@@ -176,7 +176,7 @@ def test_enters_on_takes_several_actions(table):
 
 @pytest.mark.parametrize("option", ["enters_on", "on"])
 def test_an_action_that_never_happens_is_an_error(table, option):
-    with pytest.raises(InputError, match="questoin.*actions are"):
+    with pytest.raises(InputError, match=r"questoin.*actions are"):
         one(table(LOG), **{option: "questoin"})
 
 

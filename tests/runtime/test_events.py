@@ -29,8 +29,11 @@ from leadlight.behaviours import (
 )
 from leadlight.community import Community
 from leadlight.errors import ColumnTypeError, InputError, SchemaError
+from leadlight.features import build_features
 from leadlight.kernels.sweep import sweep
 from leadlight.moments import DAY_US, moment_us
+from leadlight.observations import Observations
+from leadlight.runtime import Calibration, Linear, Model, Scorer
 from leadlight.runtime.events import encode_events
 
 ALL = ("30d", "90d", "all")
@@ -139,6 +142,26 @@ def test_online_features_equal_batch_features(seed):
         own = [e for e in events if person["member_id"] in (e["member_id"], e["other_member_id"])]
         for at, row in zip(cutoffs, rows, strict=True):
             np.testing.assert_array_equal(online(plan, own, person, at), row, err_msg=f"{person} {at}")
+
+
+def test_a_scorer_computes_the_rows_of_build_features():
+    events, people = log_of_a_community(11)
+    community = Community(activity=pd.DataFrame(events), members=pd.DataFrame(people))
+    peers = Behaviour("has colleagues", (Peers(Count("view", window=("30d", "90d"))),), reason="")
+    plan = Catalogue([*EVERYTHING, peers]).compile(community, min_members=1)
+    frame = pd.DataFrame(
+        {"member_id": [p["member_id"] for p in people], "cutoff": pd.Timestamp("2024-05-01", tz="UTC")}
+    )
+    expected = build_features(community, Observations.from_frame(frame), plan)
+    width = len(plan.columns)
+    linear = Linear(*np.zeros((1, width)), np.ones(width), *np.zeros((3, width)), intercept=0.0)
+    model = Model(plan.column_names, None, linear, 0.0, 1.0, Calibration(1.0, 0.0), np.zeros(0), 0.5)
+    scorer = Scorer(model, plan)
+    for person, (_, row) in zip(people, expected.iterrows(), strict=True):
+        own = [e for e in events if person["member_id"] in (e["member_id"], e["other_member_id"])]
+        colleagues = row[[name for name in row.index if name.startswith("peers_")]].to_dict()
+        found = scorer.features(own, person, colleagues, at="2024-05-01")
+        np.testing.assert_array_equal(found, row.to_numpy(), err_msg=str(person))
 
 
 def test_events_of_others_change_nothing():

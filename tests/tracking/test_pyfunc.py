@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import leadlight as ll
 from leadlight.errors import InputError
 from leadlight.tracking.pyfunc import LeadModel
 
@@ -68,7 +69,11 @@ print(json.dumps([served["probability"].tolist(), alone.tolist(), "sklearn" in s
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env={
+            **os.environ,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PYTHONPATH": str(Path(ll.__file__).parents[1]),
+        },
     )
     assert done.returncode == 0, done.stderr
     served, alone, _, trains = json.loads(done.stdout)

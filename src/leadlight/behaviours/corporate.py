@@ -47,8 +47,8 @@ CORPORATE_COMMUNITY: Final = Catalogue(
                 Peers(Count("view", window=("30d", "90d"))),
             ),
             reason=(
-                "{tag.*_count_30d:time|times} on {tag.*} in 30 days",
-                "{tag.*_count_90d:time|times} on {tag.*} in 90 days",
+                "looked into {tag.*} {tag.*_count_30d:time|times} in 30 days",
+                "looked into {tag.*} {tag.*_count_90d:time|times} in 90 days",
                 "viewed {view_count_30d:page|pages} in 30 days",
                 "colleagues viewed {peers_view_count_30d:page|pages} in 30 days",
                 "last read something {view_recency_days:ago}",
@@ -168,7 +168,7 @@ CORPORATE_COMMUNITY: Final = Catalogue(
                 Peers(Count(window=("30d", "90d"))),
             ),
             reason=(
-                "{visit_count_30d:visit|visits} in 30 days",
+                "came for {visit_count_30d:visit|visits} in 30 days",
                 "last seen {activity_recency_days:ago}",
                 "colleagues were active {peers_activity_count_30d:time|times} in 30 days",
             ),

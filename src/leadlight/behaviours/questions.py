@@ -184,8 +184,8 @@ QUESTION_COMMUNITY: Final = Catalogue(
                 Count("visit_streak_100", window="all"),
             ),
             reason=(
-                "active on {visit_count_30d:visit|visits} in 30 days",
-                "active on {visit_count_all:visit|visits} so far",
+                "came for {visit_count_30d:visit|visits} in 30 days",
+                "came for {visit_count_all:visit|visits} so far",
                 "last active {activity_recency_days:ago}",
             ),
             points=decaying("visit_count", each=1, cap=20),

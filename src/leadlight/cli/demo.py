@@ -14,14 +14,15 @@ from leadlight.behaviours import CORPORATE_COMMUNITY, QUESTION_COMMUNITY, Catalo
 from leadlight.cli.commands import community_files, write_csv
 from leadlight.community import Community
 from leadlight.decision import Capacity
+from leadlight.estimators import LeadClassifier
 from leadlight.evaluation import Report, evaluate
 from leadlight.explain import importance
 from leadlight.explain.report import write_report
 from leadlight.features import build_features
 from leadlight.moments import moment_text
-from leadlight.observations import observe, population_at
+from leadlight.observations import Observations, cutoff_iterator, observe, population_at
 from leadlight.qualifier import LeadQualifier, Scores
-from leadlight.simulate import SimulationParameters, simulate_tables
+from leadlight.simulate import SimulationParameters, Truth, simulate_tables
 from leadlight.sources.stackexchange import read_stackexchange
 
 PROXY = (
@@ -55,7 +56,7 @@ BUSINESS = Road(
     "A business-to-business community with deals (simulated)",
     CORPORATE_COMMUNITY,
     {"every": "30d", "horizon": "90d"},
-    None,
+    ("2025-07-01", "2025-07-01"),
     "This community, its members and its deals are simulated.",
 )
 
@@ -75,9 +76,9 @@ def demo(arguments: argparse.Namespace) -> int:
         _run(own, Community(**community_files(folder)), out, arguments)
         return 0
     folder = out / "community-csv"
-    tables, _ = simulate_tables(members=arguments.members, weeks=130, seed=arguments.seed, parameters=BUSY_SALES)
+    tables, truth = simulate_tables(members=arguments.members, weeks=130, seed=arguments.seed, parameters=BUSY_SALES)
     write_csv(tables, folder)
-    _run(BUSINESS, Community(**community_files(folder)), out, arguments)
+    _run(BUSINESS, Community(**community_files(folder)), out, arguments, truth)
     print(
         f"\nYour turn: put your own exports in place of the CSV files in {folder} (activity.csv and deals.csv are enough)\n"
         f"and run: leadlight demo --community {folder}"
@@ -85,7 +86,9 @@ def demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run(road: Road, community: Community, out: Path, arguments: argparse.Namespace) -> None:
+def _run(
+    road: Road, community: Community, out: Path, arguments: argparse.Namespace, truth: Truth | None = None
+) -> None:
     began = time.perf_counter()
     print(f"\n{road.title}\n{'=' * len(road.title)}")
     if road.note:
@@ -94,16 +97,18 @@ def _run(road: Road, community: Community, out: Path, arguments: argparse.Namesp
     unmatched = int((community.matches["status"] != "matched").sum())
     print(f"Deals: {len(community.matches)}, {unmatched} without a member or account (community.matches says why)")
     rows = observe(community, **road.observe)
-    qualifier = LeadQualifier(road.catalogue, decision=Capacity(share=0.05))
-    if road.split is None:
-        report = evaluate(qualifier, community, rows)
-    else:
+    qualifier = LeadQualifier(road.catalogue, LeadClassifier(n_jobs=2), Capacity(share=0.05))
+    test = rows
+    if road.split is not None:
         train, test = rows.split(*road.split)
         print(f"Training: {train}\nTest:     {test}")
-        report = evaluate(qualifier.fit(community, train), community, test)
+        qualifier.fit(community, train)
+    report = evaluate(qualifier, community, test)
     _print_report(report)
+    if truth is not None:
+        _print_truth(qualifier, community, test, truth)
 
-    qualifier = LeadQualifier(road.catalogue, decision=Capacity(share=0.05)).fit(community, rows)
+    qualifier = LeadQualifier(road.catalogue, LeadClassifier(n_jobs=2), Capacity(share=0.05)).fit(community, rows)
     at = community.frozen_us + 1
     scores = qualifier.score(community, at)
     called = scores.top(arguments.top)
@@ -123,6 +128,23 @@ def _print_report(report: Report) -> None:
                     interval = f"({row['low']:.1f} to {row['high']:.1f})"
                     print(f"  your points gave {name!r} {row['hand_set']:g}; the deals say {row['deals_say']:.1f} {interval}")
     print(f"\n{report.audit}")
+
+
+def _print_truth(qualifier: LeadQualifier, community: Community, test: Observations, truth: Truth) -> None:
+    """Score the same rows against the simulator's truth, buyers whom nobody approached included."""
+    frame = test.frame[["member_id", "account_id", "cutoff"]].copy()
+    frame["label"] = 0
+    for cutoff, rows in cutoff_iterator(test):
+        known = truth.at(cutoff, "90d").set_index("member_id")["would_buy"]
+        frame.loc[rows, "label"] = known.reindex(frame.loc[rows, "member_id"]).fillna(False).to_numpy(int)
+    found = evaluate(qualifier, community, Observations.from_frame(frame), ("points", "random"), rounds=200)
+    reached, points = found.metric("buyers_reached"), found.metric("buyers_reached", "points")
+    low, high = found.table.loc[("points", "buyers_reached"), ["difference_low", "difference_high"]]
+    print(
+        f"\nWhat closed deals cannot show (simulated truth): {found.settings['buyers']} accounts or members would have bought "
+        f"within 90 days if approached.\nThe same calls by points reach {points:.0f} of them, this reaches {reached:.0f} "
+        f"(difference {reached - points:+.0f}, {low:.0f} to {high:.0f})."
+    )
 
 
 def _write(

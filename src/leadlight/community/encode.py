@@ -62,7 +62,8 @@ def member_codes(ids: pa.ChunkedArray, members: pd.Index[Any]) -> Codes:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     lookup = np.append(members.get_indexer(pd.Index(encoded.dictionary.to_pylist())), -1).astype(np.int64)
-    return lookup[pc.fill_null(encoded.indices, len(lookup) - 1).to_numpy(zero_copy_only=False)]
+    found: Codes = lookup[pc.fill_null(encoded.indices, len(lookup) - 1).to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _dictionary(
@@ -109,7 +110,8 @@ def _duration(table: pa.Table) -> Codes | None:
     if "duration_s" not in table.column_names:
         return None
     seconds = np.nan_to_num(table["duration_s"].to_numpy(), nan=0.0)
-    return np.rint(np.clip(seconds, 0.0, 1e9) * 1000).astype(np.int64)
+    found: Codes | None = np.rint(np.clip(seconds, 0.0, 1e9) * 1000).astype(np.int64)
+    return found
 
 
 def _same_domain(

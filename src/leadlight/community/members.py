@@ -93,22 +93,27 @@ class Members:
     @property
     def employee(self) -> NDArray[np.bool_]:
         """Members who work for the host, or stand for nobody: counterparts, never rows."""
-        return (self.facts["role"] == "employee").to_numpy(bool)
+        found: NDArray[np.bool_] = (self.facts["role"] == "employee").to_numpy(bool)
+        return found
 
     @property
     def refused(self) -> NDArray[np.bool_]:
         """Members who have not consented; all have where there is no consent column."""
-        return self.facts["refused"].to_numpy(bool)
+        found: NDArray[np.bool_] = self.facts["refused"].to_numpy(bool)
+        return found
 
     @property
     def joined_us(self) -> Codes:
         """When each joined, UTC microseconds; the smallest int64 where unknown."""
-        return self.facts["joined_us"].to_numpy(np.int64)
+        found: Codes = self.facts["joined_us"].to_numpy(np.int64)
+        return found
 
     def role_at(self, code: Codes, at_us: Codes) -> NDArray[Any]:
         """Role as known strictly before a time; undated roles hold always, None where unknown."""
         at, found = self._row_at(code, at_us)
-        return np.where(found, self._row_role[at], None) if len(self._row_role) else np.full(len(code), None, object)
+        roles = np.full(len(code), None, object)
+        roles[found] = self._row_role[at[found]]
+        return roles
 
     def account_at(self, at_us: int) -> Codes:
         """Account code of every member as known strictly before a time, -1 for none."""
@@ -119,7 +124,8 @@ class Members:
 
     def employee_at(self, at_us: int) -> NDArray[np.bool_]:
         """Whether every member was known as an employee strictly before a time."""
-        return self.role_at(np.arange(len(self), dtype=np.int64), np.full(len(self), at_us)) == "employee"
+        found: NDArray[np.bool_] = self.role_at(np.arange(len(self), dtype=np.int64), np.full(len(self), at_us)) == "employee"
+        return found
 
     def domain_at(self, code: Codes, at_us: Codes) -> Codes:
         """Code into `domains` of the e-mail domain at a time, that time included; -1 for none."""
@@ -167,7 +173,8 @@ def _distinct(*columns: pd.Series[Any]) -> pd.Index[Any]:
 
 
 def _codes(values: pd.Series[Any], entries: pd.Index[Any]) -> Codes:
-    return entries.get_indexer(pd.Index(values.astype(object))).astype(np.int64)
+    found: Codes = entries.get_indexer(pd.Index(values.astype(object))).astype(np.int64)
+    return found
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

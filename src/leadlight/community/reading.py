@@ -89,12 +89,13 @@ def _query(paths: list[str], kind: str, name: str) -> pa.Table:
     import duckdb
 
     resolved = [str(Path(p).resolve()) for p in paths]
-    # Names are patterns to DuckDB.
-    values: list[Any] = [[glob.escape(p) for p in resolved]]
+    # Names are patterns to DuckDB; the pattern and the file that it finds must both be allowed.
+    patterns = [glob.escape(p) for p in resolved]
+    values: list[Any] = [patterns]
     connection = duckdb.connect(":memory:")
     try:
         # A SET takes no bound value; a quote inside a path is doubled.
-        allowed = ", ".join("'" + p.replace("'", "''") + "'" for p in resolved)
+        allowed = ", ".join("'" + p.replace("'", "''") + "'" for p in {*resolved, *patterns})
         connection.execute(f"SET allowed_paths = [{allowed}]")
         for setting in ("enable_external_access", "autoinstall_known_extensions", "autoload_known_extensions"):
             connection.execute(f"SET {setting} = false")

@@ -185,10 +185,12 @@ def time_us(table: pa.Table, column: str, missing: int) -> np.ndarray[Any, np.dt
     """Return a time column as int64 microseconds, `missing` where it is null or absent."""
     if column not in table.column_names:
         return np.full(table.num_rows, missing, np.int64)
-    return pc.fill_null(pc.cast(table[column], pa.int64()), missing).to_numpy()
+    found: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(pc.cast(table[column], pa.int64()), missing).to_numpy()
+    return found
 
 
 def visible_from(table: pa.Table, at: str = "occurred_at") -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return max(at, known_at) in microseconds."""
     occurred = time_us(table, at, np.iinfo(np.int64).min)
-    return np.maximum(occurred, time_us(table, "known_at", np.iinfo(np.int64).min))
+    found: np.ndarray[Any, np.dtype[np.int64]] = np.maximum(occurred, time_us(table, "known_at", np.iinfo(np.int64).min))
+    return found

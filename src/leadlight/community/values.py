@@ -46,7 +46,8 @@ def check_zone(tz: str) -> None:
 
 
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    found: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return found
 
 
 def _as_text(values: pa.Array) -> pa.Array:
@@ -76,9 +77,8 @@ def to_id(values: pa.Array, tz: str, name: str) -> Converted:
             raise ColumnTypeError(
                 f"{name} holds fractions or numbers beyond 2^53 as floats; give identifiers as integers or text."
             )
-        return pa.array(pd.array(np.where(np.isnan(numbers), 0, numbers).astype(np.int64)), mask=np.isnan(numbers)), (
-            _none_bad(values)
-        )
+        whole_numbers = np.where(np.isnan(numbers), 0, numbers).astype(np.int64)
+        return pa.array(whole_numbers, mask=np.isnan(numbers)), _none_bad(values)
     if pa.types.is_null(values.type):
         return values.cast(pa.string()), _none_bad(values)
     if not _is_text(values.type):
@@ -193,6 +193,7 @@ def to_time(values: pa.Array, tz: str, name: str) -> Converted:
 
 def _parse(text: pd.Series[str], tz: str) -> Converted:
     # A month or a year alone names no day: read as its first, it would be known too early.
+    text = text.str.strip()
     raw = text.where(text != "")
     text = raw.where(raw.str.contains(NAMES_A_DAY, regex=True, na=False))
     zoned = text.str.contains(OFFSET, regex=True, na=False) & text.str.contains(":", regex=False, na=False)

@@ -22,14 +22,23 @@ SMALLEST_SLOPE = 0.05
 NONE = Calibration(1.0, 0.0, ((0.0, 0.0), (0.0, 0.0)))
 
 
-def latest_rows(times: NDArray[Any] | None, y: Values, enough: int = ENOUGH_POSITIVES) -> NDArray[np.bool_]:
-    """Mark the rows of the latest times that together hold `enough` positives, or all rows."""
+def latest_rows(
+    times: NDArray[Any] | None, y: Values, groups: NDArray[Any], enough: int = ENOUGH_POSITIVES
+) -> NDArray[np.bool_]:
+    """Mark the rows of the latest times that hold `enough` positives and enough positive groups for a slope, or all.
+
+    A hundred rows may belong to five accounts, and five accounts cannot say what the slope is.
+    """
     if times is None or not len(y):
         return np.ones(len(y), bool)
     order = np.argsort(times, kind="stable")[::-1]
-    positives = np.cumsum(y[order])
-    at = int(np.searchsorted(positives, min(enough, int(positives[-1]))))
-    result: NDArray[np.bool_] = times >= times[order[min(at, len(y) - 1)]]
+    hits = np.flatnonzero(y[order] > 0)
+    fresh = np.zeros(len(hits))
+    fresh[np.unique(groups[order[hits]], return_index=True)[1]] = 1.0
+    enough_at = np.flatnonzero((np.cumsum(y[order[hits]]) >= enough) & (np.cumsum(fresh) >= FEW_POSITIVES))
+    if not len(enough_at):
+        return np.ones(len(y), bool)
+    result: NDArray[np.bool_] = times >= times[order[hits[enough_at[0]]]]
     return result
 
 
@@ -56,18 +65,10 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     design = np.stack([margin, np.ones_like(margin)], axis=1)
     beta = np.array([1.0, 0.0])
     free = np.array([not few, True])
-    for _ in range(100):
-        p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500, 500)))
-        gradient = design.T @ (weight * (y - p))
-        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.zeros(2)
-        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
-        # Long first steps from a poor start overshoot; a bound keeps the iteration where the likelihood is concave.
-        beta += np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-10:
-            break
-    # Margins that rank no better than chance out of fold keep their order and say almost nothing.
-    beta[0] = max(beta[0], SMALLEST_SLOPE)
+    beta = _climb(beta, design, y, weight, free)
+    if beta[0] < SMALLEST_SLOPE:
+        # Margins that rank no better than chance out of fold keep their order and say almost nothing; the mean stays right.
+        beta = _climb(np.array([SMALLEST_SLOPE, beta[1]]), design, y, weight, np.array([False, True]))
     p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500, 500)))
     scores = design * (weight * (y - p))[:, None]
     _, codes = np.unique(groups, return_inverse=True)
@@ -82,3 +83,19 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     return Calibration(
         float(beta[0]), float(beta[1]), ((float(covariance[0, 0]), cross), (cross, float(covariance[1, 1])))
     )
+
+
+def _climb(beta: Values, design: Values, y: Values, weight: Values, free: NDArray[np.bool_]) -> Values:
+    """Newton steps to the maximum of the likelihood over the free coefficients."""
+    beta = beta.copy()
+    for _ in range(100):
+        p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500, 500)))
+        gradient = design.T @ (weight * (y - p))
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
+        step = np.zeros(2)
+        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
+        # Long first steps from a poor start overshoot; a bound keeps the iteration where the likelihood is concave.
+        beta += np.clip(step, -2.0, 2.0)
+        if np.abs(step).max() < 1e-10:
+            break
+    return beta

@@ -12,11 +12,19 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import StratifiedGroupKFold
-from sklearn.utils.validation import check_is_fitted
 
 from leadlight.errors import InputError, LeadlightWarning
 from leadlight.estimators.calibration import FEW_POSITIVES, NONE, fit_sigmoid, latest_rows
-from leadlight.estimators.inputs import Infinite, column_names, index_level, labels, matrix, weights
+from leadlight.estimators.inputs import (
+    Infinite,
+    check_fitted,
+    column_names,
+    index_level,
+    labels,
+    matrix,
+    per_row,
+    weights,
+)
 from leadlight.estimators.parts import fit_linear, fit_trees, tree_settings
 from leadlight.kernels.linear import linear_margin, sigmoid
 from leadlight.runtime.model import Model
@@ -135,16 +143,28 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         """
         if self.calibration not in ("sigmoid", None):
             raise InputError(f"calibration is {self.calibration!r}; use 'sigmoid' or None.")
+        if not isinstance(self.n_folds, (int, np.integer)) or self.n_folds < 2:
+            raise InputError(f"n_folds is {self.n_folds!r}; give a whole number of at least 2.")
         names = column_names(X)
         self.columns_ = None if names is None else tuple(names)
         data = _Rows.checked(self, X, y, sample_weight, groups, times, calibrate_on)
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         self.n_features_in_ = data.X.shape[1]
         self.classes_ = data.classes
-        self.n_positive_groups_ = len(np.unique(data.groups[data.y > 0]))
+        self.n_positive_groups_ = len(np.unique(data.groups[(data.y > 0) & (data.weight > 0)]))
         self.n_unlabelled_ = data.dropped
-        settings, rounds = tree_settings(self.n_positive_groups_, len(data.y))
+        if self.calibration is not None and self.n_positive_groups_ < FEW_POSITIVES:
+            warnings.warn(
+                f"Only {self.n_positive_groups_} accounts or members are positive: probabilities are rough, and at most "
+                "their mean level is calibrated. Look at the interval.",
+                LeadlightWarning,
+                stacklevel=2,
+            )
+        # Rows without weight are not there for the trees, so they must not count towards the size of a leaf.
+        settings, rounds = tree_settings(self.n_positive_groups_, int(np.count_nonzero(data.fit_weight)))
         self.settings_ = {**settings, "rounds": rounds}
         oof = self._out_of_fold(data, settings, rounds)
         self.blend_weight_ = self._choose_blend(data, oof)
@@ -175,7 +195,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     def _out_of_fold(self, data: _Rows, settings: dict[str, Any], rounds: int) -> Values | None:
         """Margins of both parts, each row by a model that saw nobody of its group; None where folds are impossible."""
         folds = min(self.n_folds, self.n_positive_groups_, len(np.unique(data.groups[data.y == 0])))
-        if folds < 2 or (self.calibration is None and not self.blend):
+        if folds < 2:
             return None
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=self.random_state)
         splits = [
@@ -207,21 +227,15 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     def _calibrate(self, data: _Rows, margin: Values) -> None:
         if self.calibration is None:
             return
-        if self.n_positive_groups_ < FEW_POSITIVES:
-            warnings.warn(
-                f"Only {self.n_positive_groups_} accounts or members are positive: probabilities are rough, and only "
-                "their mean level is calibrated. Look at the interval.",
-                LeadlightWarning,
-                stacklevel=3,
-            )
-        rows = data.calibrate_on & latest_rows(data.times, np.where(data.calibrate_on, data.y, 0.0))
+        asked = np.where(data.calibrate_on, data.y, 0.0)
+        rows = data.calibrate_on & latest_rows(data.times, asked, data.groups)
         if not 0 < data.y[rows].sum() < rows.sum():
             rows = np.ones(len(data.y), bool)
         self.calibration_ = fit_sigmoid(margin[rows], data.y[rows], np.ones(int(rows.sum())), data.groups[rows])
 
     def decision_function(self, X: Any) -> Values:
         """Return calibrated log-odds, shape (n,)."""
-        check_is_fitted(self)
+        check_fitted(self)
         return self.model_.log_odds(self._matrix(X))
 
     def predict_proba(self, X: Any) -> Values:
@@ -231,7 +245,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likelier class; for whom to approach see the decisions of `LeadQualifier`."""
-        result: NDArray[Any] = self.classes_[(self.decision_function(X) > 0).astype(int)]
+        positive = self.decision_function(X) > 0
+        result: NDArray[Any] = self.classes_[positive.astype(int)]
         return result
 
     def _matrix(self, X: Any) -> Values:
@@ -274,10 +289,13 @@ class _Rows:
         if len(coded) != len(values):
             raise InputError(f"X has {len(values)} rows and y {len(coded)}.")
         weight = weights(sample_weight, len(values))
-        group = index_level(X, "member_id") if groups is None else np.asarray(groups)
-        group = np.arange(len(values)) if group is None else group
-        time = index_level(X, "cutoff") if times is None else np.asarray(times)
-        mask = np.ones(len(values), bool) if calibrate_on is None else np.asarray(calibrate_on, bool)
+        if len(np.unique(coded[known & (weight > 0)])) < 2:
+            raise InputError("sample_weight leaves rows of one class only; there is nothing to learn to tell apart.")
+        rows = len(values)
+        group = index_level(X, "member_id") if groups is None else per_row(groups, rows, "groups")
+        group = np.arange(rows) if group is None else group
+        time = index_level(X, "cutoff") if times is None else per_row(times, rows, "times")
+        mask = np.ones(rows, bool) if calibrate_on is None else per_row(calibrate_on, rows, "calibrate_on").astype(bool)
         _, group_codes = np.unique(group.astype(str) if group.dtype == object else group, return_inverse=True)
         return cls(
             values[known],
@@ -289,7 +307,7 @@ class _Rows:
             mask[known],
             classes,
             known,
-            len(values),
+            rows,
             int((~known).sum()),
         )
 
@@ -297,7 +315,7 @@ class _Rows:
 def _thinned(y: Values, weight: Values, seed: int) -> Values:
     """Return weights in which a random part of very many negatives stands for all of them."""
     negatives = np.flatnonzero((y == 0) & (weight > 0))
-    keep = max(ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE * int(y.sum()))
+    keep = max(ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE * int(y[weight > 0].sum()))
     if len(negatives) <= keep:
         return weight
     chosen = np.random.default_rng(seed).choice(negatives, keep, replace=False)

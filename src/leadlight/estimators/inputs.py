@@ -7,34 +7,43 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_array
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+from sklearn.utils.validation import check_array, column_or_1d
 
-from leadlight.errors import InputError, SchemaError
+from leadlight.errors import ColumnTypeError, InputError, NotFittedError
 from leadlight.runtime.align import align
+from leadlight.runtime.frames import named_columns
 
 Values = NDArray[np.float64]
 Infinite = Literal["error", "missing"]
 
 
+class UnfittedError(NotFittedError, SklearnNotFittedError):
+    """Of leadlight's family and of scikit-learn's, whose tools look for their own."""
+
+
+def check_fitted(estimator: Any) -> None:
+    """Raise `NotFittedError` before `fit`."""
+    if not hasattr(estimator, "classes_"):
+        raise UnfittedError(f"This {type(estimator).__name__} is not fitted yet; call fit(X, y) first.")
+
+
 def column_names(X: Any) -> list[str] | None:
-    """Return the names of a frame's columns, None for an array."""
-    if isinstance(X, dict):
-        return [str(c) for c in X]
-    names = getattr(X, "column_names", None) or getattr(X, "columns", None)
-    if names is None:
-        return None
-    listed = [str(c) for c in names]
-    repeated = sorted({c for c in listed if listed.count(c) > 1})
-    if repeated:
-        raise SchemaError(f"The frame holds columns twice: {repeated}; keep one of each.")
-    return listed
+    """Return the names of a table's columns, None for an array; a name that is there twice is a SchemaError."""
+    table = named_columns(X)
+    return None if table is None else list(table)
 
 
 def matrix(X: Any, names: tuple[str, ...] | None, infinite: Infinite) -> Values:
     """Return X as float64 in the order of `names`; NaN is missing."""
     if names is not None and column_names(X) is not None:
         return align(X, names, infinite)
-    values = check_array(X, dtype=np.float64, ensure_all_finite=False, order="C", ensure_min_samples=0)
+    try:
+        values = check_array(X, dtype=np.float64, ensure_all_finite=False, order="C", ensure_min_samples=0)
+    except TypeError as error:
+        raise ColumnTypeError(str(error)) from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
     if np.isinf(values).any():
         if infinite == "error":
             raise InputError(
@@ -50,12 +59,28 @@ def labels(y: Any) -> tuple[Values, NDArray[Any], NDArray[np.bool_]]:
 
     The positive class is the larger: 1 of {0, 1} and {-1, 1}, True, the last in the alphabet.
     """
-    series = pd.Series(np.asarray(y, dtype=object).ravel() if not isinstance(y, pd.Series) else y.to_numpy(object))
+    if y is None:
+        raise InputError("This estimator requires y to be passed, but the target y is None.")
+    raw = y.to_numpy(object) if isinstance(y, pd.Series) else np.asarray(y, dtype=object)
+    try:
+        series = pd.Series(column_or_1d(raw, warn=True))
+    except ValueError as error:
+        raise InputError(str(error)) from error
     known = series.notna().to_numpy()
     values = series[known].infer_objects()
-    classes = np.unique(values.to_numpy())
+    try:
+        classes = np.unique(values.to_numpy())
+    except TypeError as error:
+        kinds = sorted({type(value).__name__ for value in values})
+        raise InputError(f"y mixes {' and '.join(kinds)}; give two classes of one kind.") from error
     if len(classes) > 2:
-        raise InputError(f"y holds {len(classes)} classes, {list(classes[:5])}; a lead is bought or not: two.")
+        kind = "multiclass"
+        if classes.dtype.kind == "f" and (classes != np.round(classes)).any():
+            kind = "continuous"
+        raise InputError(
+            f"y holds {len(classes)} classes, {classes[:5].tolist()}; a lead is bought or not: two. Only binary "
+            f"classification is supported. The type of the target is {kind}."
+        )
     if len(classes) < 2:
         raise InputError(
             f"y holds {len(classes)} class: {len(values)} labels, all {classes[0] if len(classes) else 'missing'!r}; "
@@ -75,6 +100,14 @@ def weights(sample_weight: Any, rows: int) -> Values:
         raise InputError(f"sample_weight has {len(found)} entries for {rows} rows.")
     if not np.isfinite(found).all() or (found < 0).any() or not found.any():
         raise InputError("sample_weight must be finite, not negative, and not all zero.")
+    return found
+
+
+def per_row(values: Any, rows: int, name: str) -> NDArray[Any]:
+    """Return an argument that has one entry for each row, or say that it has not."""
+    found = np.asarray(values)
+    if found.shape != (rows,):
+        raise InputError(f"{name} has shape {found.shape}; give one entry for each of the {rows} rows.")
     return found
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils.validation import check_is_fitted
 
 from leadlight.errors import InputError, closest
 from leadlight.estimators.calibration import fit_sigmoid
-from leadlight.estimators.inputs import column_names, labels, matrix
+from leadlight.estimators.inputs import UnfittedError, check_fitted, column_names, labels, matrix, per_row, weights
 from leadlight.kernels.linear import sigmoid
 from leadlight.plan import HandSetPoints, Plan
+from leadlight.runtime.frames import named_columns
 
 Values = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
     rules : mapping of str to HandSetPoints, optional
         Behaviour to its rule; None gives every column of X one point a unit, capped at its 95th percentile.
     points : mapping of str to float, optional
-        Behaviour to points a unit, in place of the rule's own: `points={"forwards content": 3}`.
+        Behaviour (or column, without rules) to points a unit, in place of the rule's own: `points={"forwards content": 3}`.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    `points_for` needs no fit and no deal.
+    With rules, `points_for` needs no fit and no deal. Missing values and values below zero are no units.
     """
 
     def __init__(
@@ -54,45 +54,71 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
         return cls({b.name: b.points for b in plan.behaviours if b.points is not None}, points)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Learn how points translate to the chance of a deal; the points themselves stay as set."""
+        """Learn how points translate to the chance of a deal; the points themselves stay as set.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n, columns)
+            NaN is missing.
+        y : array of shape (n,)
+            Two classes; rows without a label are dropped.
+        sample_weight : array of shape (n,), optional
+        groups : array of shape (n,), optional
+            Accounts, for the covariance.
+
+        Raises
+        ------
+        InputError
+            One class, bad weights, infinite values, or `points` that name no behaviour.
+        """
         names = column_names(X)
         self.columns_ = None if names is None else tuple(names)
+        values = matrix(X, self.columns_, "error")
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
-        values = matrix(X, self.columns_, "missing")
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
         self.n_features_in_ = values.shape[1]
-        coded, self.classes_, known = labels(y)
+        coded, classes, known = labels(y)
         if len(coded) != len(values):
             raise InputError(f"X has {len(values)} rows and y {len(coded)}.")
+        weight = weights(sample_weight, len(values))
+        used = known & (weight > 0)
+        if len(np.unique(coded[used])) < 2:
+            raise InputError("sample_weight leaves rows of one class only; there is nothing to learn to tell apart.")
         if self.rules is None:
-            self.caps_ = np.nan_to_num(np.nanpercentile(np.nan_to_num(values), 95, axis=0))
-        total = self.units(X).to_numpy() @ self._each()
-        group = np.arange(len(total)) if groups is None else np.asarray(groups)
-        self.scale_ = float(total[known].std()) or 1.0
-        scaled = total[known] / self.scale_
-        self.calibration_ = fit_sigmoid(scaled, coded[known], np.ones(len(scaled)), group[known])
+            ordinary = np.maximum(np.nan_to_num(values), 0.0)
+            self.caps_ = np.quantile(ordinary[used], 0.95, axis=0, weights=weight[used], method="inverted_cdf")
+        total = self.points_for(X)
+        group = np.arange(len(total)) if groups is None else per_row(groups, len(total), "groups")
+        self.scale_ = float(np.sqrt(np.cov(total[used], aweights=weight[used], ddof=0))) or 1.0
+        self.calibration_ = fit_sigmoid(total[used] / self.scale_, coded[used], weight[used], group[used])
+        self.classes_ = classes
         return self
 
     def units(self, X: Any) -> pd.DataFrame:
         """Return capped, decayed units per behaviour, shape (n, behaviours)."""
-        if self.rules is None:
-            values = np.nan_to_num(matrix(X, getattr(self, "columns_", None), "missing"))
-            names = column_names(X) or [f"f{j}" for j in range(values.shape[1])]
-            return pd.DataFrame(np.clip(values, 0, getattr(self, "caps_", np.inf)), columns=pd.Index(names))
         self._check()
+        if self.rules is None:
+            values = np.nan_to_num(matrix(X, self.columns_, "error"))
+            if values.shape[1] != self.n_features_in_:
+                raise InputError(
+                    f"X has {values.shape[1]} features, but PointsScorer is expecting {self.n_features_in_} features as input."
+                )
+            return pd.DataFrame(np.clip(values, 0, self.caps_), columns=pd.Index(self._names()))
         wanted = sorted({column for rule in self.rules.values() for column, _ in rule.units})
-        names = column_names(X)
-        if names is None:
+        table = named_columns(X)
+        if table is None:
             raise InputError("Points are set on named columns; give a frame.")
         # Points read a few columns of a wide frame: leaving the others out is no news to the user.
-        narrow = X[wanted] if isinstance(X, pd.DataFrame) and set(wanted) <= set(names) else X
-        values = np.maximum(np.nan_to_num(matrix(narrow, tuple(wanted), "missing")), 0.0)
+        narrow = {c: table[c] for c in wanted} if set(wanted) <= set(table) else X
+        values = np.maximum(np.nan_to_num(matrix(narrow, tuple(wanted), "error")), 0.0)
         at = {column: j for j, column in enumerate(wanted)}
         units = {
             name: np.minimum(sum(weight * values[:, at[column]] for column, weight in rule.units), rule.cap)
             for name, rule in self.rules.items()
         }
-        return pd.DataFrame(units)
+        return pd.DataFrame(units, index=range(len(X) if not wanted else len(values)))
 
     def points_for(self, X: Any) -> Values:
         """Return the points of each row, shape (n,)."""
@@ -100,19 +126,26 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
         return result
 
     def _each(self) -> Values:
-        if self.rules is None:
-            return np.ones(self.n_features_in_)
         own = self.points or {}
+        if self.rules is None:
+            return np.array([float(own.get(name, 1.0)) for name in self._names()])
         return np.array([float(own.get(name, rule.each)) for name, rule in self.rules.items()])
 
+    def _names(self) -> tuple[str, ...]:
+        return self.columns_ or tuple(f"f{j}" for j in range(self.n_features_in_))
+
     def _check(self) -> None:
-        unknown = [name for name in self.points or {} if name not in (self.rules or {})]
+        if self.rules is None and not hasattr(self, "caps_"):
+            raise UnfittedError("A PointsScorer without rules learns its caps; call fit(X, y) first, or give rules.")
+        known = self._names() if self.rules is None else tuple(self.rules)
+        unknown = [name for name in self.points or {} if name not in known]
         if unknown:
-            raise InputError(f"points= names {unknown[0]!r}, which has no rule{closest(unknown[0], self.rules or {})}.")
+            what = "column" if self.rules is None else "rule"
+            raise InputError(f"points= names {unknown[0]!r}, which has no {what}{closest(unknown[0], known)}.")
 
     def decision_function(self, X: Any) -> Values:
         """Return log-odds, shape (n,)."""
-        check_is_fitted(self)
+        check_fitted(self)
         return self.calibration_.slope * self.points_for(X) / self.scale_ + self.calibration_.intercept
 
     def predict_proba(self, X: Any) -> Values:
@@ -122,8 +155,17 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likelier class."""
-        result: NDArray[Any] = self.classes_[(self.decision_function(X) > 0).astype(int)]
+        positive = self.decision_function(X) > 0
+        result: NDArray[Any] = self.classes_[positive.astype(int)]
         return result
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.classifier_tags.multi_class = False
+        # Points count units; below zero there are none, so data centred on zero tell it little.
+        tags.classifier_tags.poor_score = True
+        return tags
 
 
 def worth(scorer: PointsScorer, X: Any, y: Any, groups: Any, *, rounds: int = 100, seed: int = 0) -> pd.DataFrame:

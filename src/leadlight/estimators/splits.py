@@ -47,6 +47,8 @@ class TemporalSplit:
         InputError
             If X has no cutoffs, or too few for the splits.
         """
+        if not isinstance(self.n_splits, (int, np.integer)) or self.n_splits < 1:
+            raise InputError(f"n_splits is {self.n_splits!r}; give a whole number of at least 1.")
         times = index_level(X, "cutoff")
         if times is None and isinstance(X, pd.DataFrame) and "cutoff" in X:
             times = X["cutoff"].to_numpy()

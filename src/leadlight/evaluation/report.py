@@ -19,6 +19,9 @@ METRICS = {
     "observed_expected": "observed / expected",
 }
 
+COUNTS = ("false_negatives", "false_positives", "buyers_reached", "false_positives_at_recall")
+"""Metrics that count rows or buyers, shown without decimals."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -78,7 +81,7 @@ class Report:
         def cell(row: pd.Series[Any]) -> str:
             if not np.isfinite(row["value"]):
                 return "-"
-            digits = 0 if abs(row["value"]) >= 10 else 3
+            digits = 0 if row.name[1] in COUNTS else 3
             text = f"{row['value']:.{digits}f}"
             return text if not np.isfinite(row["low"]) else f"{text} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
 

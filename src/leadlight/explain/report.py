@@ -152,6 +152,7 @@ def write_report(
         settings={} if report is None else report.settings,
         reached=[] if report is None else list(_reached(report)),
         verdict="" if report is None else _verdict(report),
+        trust="" if report is None else _trust(report),
         losses=[] if report is None else [_loss(text) for text in report.losses()],
         wide=None if report is None else report.wide().rename(index=MODELS).T,
         scored=None if scores is None else _scored(scores),
@@ -227,7 +228,7 @@ def _span(low: float, high: float, form: Callable[[float], str] = _number) -> st
 
 
 def _text(value: Any) -> str:
-    return "" if value is None or (np.isscalar(value) and pd.isna(value)) else str(value)
+    return "" if pd.isna(value) else str(value)
 
 
 # Sections -----------------------------------------------------------------------------------------------------------
@@ -300,6 +301,22 @@ def _verdict(report: Judged) -> str:
     if high < 0:
         return f"{text}: your points are better. Do not use this model."
     return f"{text}: with {report.settings['buyers']} buyers, the deals cannot tell yet which of the two is better."
+
+
+def _trust(report: Judged) -> str:
+    """Say whether the chances are too high or too low on the whole."""
+    if ("leadlight", "observed_expected") not in report.table.index:
+        return ""
+    row = report.table.loc[("leadlight", "observed_expected")]
+    low, high = row["low"], row["high"]
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return ""
+    text = f"For each deal predicted, {_number(row['value'])} {_span(low, high)} came about"
+    if high < 1:
+        return f"{text}: take the chances as too high; their order is not affected."
+    if low > 1:
+        return f"{text}: take the chances as too low; their order is not affected."
+    return f"{text}: on the whole the chances are about right, as far as so many deals can tell."
 
 
 def _loss(text: str) -> str:

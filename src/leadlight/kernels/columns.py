@@ -178,7 +178,8 @@ def _first_time(block: _Block, column: Column) -> Values:
     ever, recent = block.total(column.keys, ALL), block.total(column.keys, column.windows[0])
     if ever is None or recent is None:
         return block.missing()
-    return ((ever > 0) & (ever == recent)).astype(float)
+    found: Values = ((ever > 0) & (ever == recent)).astype(float)
+    return found
 
 
 def _trend(block: _Block, column: Column) -> Values:

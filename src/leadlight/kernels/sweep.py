@@ -150,7 +150,8 @@ def _late(log: EncodedLog, entity: Codes, cutoff: Codes, account_of: Codes | Non
 
 def _hidden(code: Codes, time: Codes, visible: Codes, wanted: Codes, cutoff: Codes) -> NDArray[np.bool_]:
     """Whether fewer rows of an entity are visible at the cutoff than have happened by it."""
-    return _before(code, time, wanted, cutoff) != _before(code, visible, wanted, cutoff)
+    found: NDArray[np.bool_] = _before(code, time, wanted, cutoff) != _before(code, visible, wanted, cutoff)
+    return found
 
 
 def _before(code: Codes, time: Codes, wanted: Codes, cutoff: Codes) -> Codes:

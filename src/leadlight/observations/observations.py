@@ -109,7 +109,8 @@ class Observations:
     @property
     def cutoff_us(self) -> Codes:
         """Cutoffs as UTC microseconds."""
-        return self.frame["cutoff"].to_numpy("datetime64[us]").astype(np.int64)
+        found: Codes = self.frame["cutoff"].to_numpy("datetime64[us]").astype(np.int64)
+        return found
 
     @property
     def label(self) -> pd.Series[Any]:
@@ -126,12 +127,14 @@ class Observations:
         """What must not stand on both sides of a fold: the account, or the member who has none."""
         account = self.frame["account_id"].astype(object)
         own = "member:" + self.frame["member_id"].astype(str)
-        return ("account:" + account.astype(str)).where(account.notna(), own).to_numpy(object)
+        found: NDArray[Any] = ("account:" + account.astype(str)).where(account.notna(), own).to_numpy(object)
+        return found
 
     @property
     def weight(self) -> NDArray[np.float64]:
         """Training weights: 1, or 1/members for the rows of an account's deal."""
-        return self.frame["weight"].to_numpy(float)
+        found: NDArray[np.float64] = self.frame["weight"].to_numpy(float)
+        return found
 
     def to_pandas(self) -> pd.DataFrame:
         """Return member_id, account_id, cutoff, label, outcome, contacted, open_deal[, observed_until]."""

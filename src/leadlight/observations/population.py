@@ -58,7 +58,8 @@ class Population:
         """Members who have entered and were active in `[cutoff - active_within, cutoff)`, employees included."""
         recent = (self.time >= cutoff - self.windows.active_within_us) & (self.visible < cutoff)
         active = np.unique(self.actor[recent])
-        return active[self.entered[active] < cutoff]
+        found: Codes = active[self.entered[active] < cutoff]
+        return found
 
     def calendar_pairs(self, start: Moment | None, end: Moment | None) -> tuple[Codes, Codes]:
         """(member, cutoff) for cutoffs at even distances, by cutoff, then member."""

@@ -28,8 +28,12 @@ NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}\.(?:json|npy)")
 
 FIRST: Final = "manifest.json"
 
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 20
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+
+class _ReplacedError(Exception):
+    """The folder was replaced while it was read."""
 
 
 def write_files(files: Files, path: str | os.PathLike[str]) -> None:
@@ -68,7 +72,7 @@ def _swap(temporary: Path, target: Path) -> None:
     aside = _aside(target)
     for _ in range(_ATTEMPTS):
         if target.exists():
-            shutil.rmtree(aside, ignore_errors=True)
+            _remove(aside)
             target.rename(aside)
         try:
             temporary.rename(target)
@@ -79,9 +83,15 @@ def _swap(temporary: Path, target: Path) -> None:
                     aside.rename(target)
                 raise
             continue
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(aside)
         return
     raise OSError(errno.EBUSY, "other processes keep saving to the same place", str(target))
+
+
+def _remove(folder: Path) -> None:
+    # The manifest goes first: a reader that finds one knows that nothing was gone before.
+    (folder / FIRST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _aside(target: Path) -> Path:
@@ -143,13 +153,15 @@ def read_files(path: str | os.PathLike[str], max_bytes: int) -> Files:
         There is nothing, it cannot be read, is larger, or is no folder and no zip.
     """
     target = Path(path)
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
         before = _identity(target)
         try:
             return _read(target, max_bytes)
+        except _ReplacedError:
+            continue
         except BundleError:
-            # The files were replaced while they were read, or are just being replaced: once more.
-            if attempt == _ATTEMPTS - 1 or _identity(target) == before:
+            # Just being replaced: once more.
+            if _identity(target) == before:
                 raise
         except Exception as error:  # damaged archives raise a dozen kinds
             raise BundleError(
@@ -184,26 +196,61 @@ def _read(target: Path, max_bytes: int) -> Files:
 
 
 def _read_folder(folder: Path, max_bytes: int) -> Files:
-    files: Files = {}
-    left = max_bytes
+    """Read a folder as it is now: an open folder stays the same one when another takes its name."""
     try:
-        entries = sorted((e for e in os.scandir(folder) if NAME.fullmatch(e.name)), key=lambda e: e.name)
-        for entry in entries:
-            # A pipe or a device would block, or never end.
-            if not stat.S_ISREG(entry.stat().st_mode):
-                raise BundleError(f"{entry.name} in {folder} is no plain file.")
-        if sum(entry.stat().st_size for entry in entries) > max_bytes:
-            raise _too_large(folder, max_bytes)
-        for entry in entries:
-            with Path(entry.path).open("rb") as file:
-                data = file.read(left + 1)
-            if len(data) > left:
-                raise _too_large(folder, max_bytes)
-            left -= len(data)
-            files[entry.name] = data
+        handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+        try:
+            return _read_open_folder(folder, handle, max_bytes)
+        finally:
+            if handle is not None:
+                os.close(handle)
+    except FileNotFoundError as error:
+        raise _ReplacedError from error
     except OSError as error:
         raise BundleError(f"The bundle at {folder} cannot be read: {error}.") from error
+
+
+def _read_open_folder(folder: Path, handle: int | None, max_bytes: int) -> Files:
+    def names() -> list[str]:
+        with os.scandir(folder if handle is None else handle) as entries:
+            return sorted(entry.name for entry in entries if NAME.fullmatch(entry.name))
+
+    def place(name: str) -> str:
+        return str(folder / name) if handle is None else name
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags, dir_fd=handle)
+
+    found = names()
+    size = 0
+    for name in found:
+        status = os.stat(place(name), dir_fd=handle)
+        # A pipe or a device would block, or never end.
+        if not stat.S_ISREG(status.st_mode):
+            raise BundleError(f"{name} in {folder} is no plain file.")
+        size += status.st_size
+    if size > max_bytes:
+        raise _too_large(folder, max_bytes)
+    files: Files = {}
+    left = max_bytes
+    for name in found:
+        with open(place(name), "rb", opener=opener) as file:
+            data = file.read(left + 1)
+        if len(data) > left:
+            raise _too_large(folder, max_bytes)
+        left -= len(data)
+        files[name] = data
+    # A folder that is being removed loses its manifest first.
+    if names() != found or (
+        FIRST not in found and handle is not None and _identity(folder) != _opened(handle)
+    ):
+        raise _ReplacedError
     return files
+
+
+def _opened(handle: int) -> tuple[int, int]:
+    found = os.fstat(handle)
+    return found.st_dev, found.st_ino
 
 
 def _read_zip(path: Path, max_bytes: int) -> Files:
