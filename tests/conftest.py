@@ -50,11 +50,15 @@ def table(text: str, **options: Any) -> Community:
     return Community(rows(text), **options)
 
 
-def value(community: Community, feature: Any, *, member: str = "ann", cutoff: str, column: str | None = None) -> float:
+def value(
+    community: Community, feature: Any, *, member: str = "ann", cutoff: str, column: str | None = None
+) -> float:
     """Return one feature of one member at a cutoff."""
     catalogue = Catalogue([Behaviour("tested", (feature,), reason="")])
     plan = catalogue.compile(community, cutoff, min_members=1)
-    frame = build_features(community, Observations.from_frame([{"member_id": member, "cutoff": cutoff}]), plan)
+    frame = build_features(
+        community, Observations.from_frame([{"member_id": member, "cutoff": cutoff}]), plan
+    )
     return float(frame[column or plan.column_names[0]].iloc[0])
 
 

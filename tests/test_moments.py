@@ -24,7 +24,9 @@ def test_a_duration_is_a_number_of_microseconds(text, us):
     assert duration_us(text) == us
 
 
-@pytest.mark.parametrize("bad", ["", "d", "3", "3m", "-3d", "3 d", "0d", "1.5d", None, 3.0, timedelta(0), timedelta(-1)])
+@pytest.mark.parametrize(
+    "bad", ["", "d", "3", "3m", "-3d", "3 d", "0d", "1.5d", None, 3.0, timedelta(0), timedelta(-1)]
+)
 def test_what_is_no_duration_is_an_error_that_quotes_it(bad):
     with pytest.raises(InputError, match="horizon is"):
         duration_us(bad, name="horizon")
@@ -39,7 +41,8 @@ def test_the_window_all_reaches_back_to_the_beginning():
 
 
 @pytest.mark.parametrize(
-    ("window", "name"), [("4w", "4w"), ("all", "all"), (timedelta(days=28), "28d"), (timedelta(hours=36), "36h")]
+    ("window", "name"),
+    [("4w", "4w"), ("all", "all"), (timedelta(days=28), "28d"), (timedelta(hours=36), "36h")],
 )
 def test_a_window_names_its_columns(window, name):
     assert window_name(window) == name
@@ -73,7 +76,9 @@ def test_every_way_to_say_a_moment_is_the_same_number(moment):
     assert moment_us(moment) == FIRST_OF_MARCH
 
 
-@pytest.mark.parametrize("bad", ["", "yesterday", "2024-13-01", None, True, 1.5, pd.NaT, np.datetime64("NaT"), [], "2024"])
+@pytest.mark.parametrize(
+    "bad", ["", "yesterday", "2024-13-01", None, True, 1.5, pd.NaT, np.datetime64("NaT"), [], "2024"]
+)
 def test_what_is_no_moment_is_an_error_that_quotes_it(bad):
     with pytest.raises(InputError, match="cutoff is"):
         moment_us(bad, name="cutoff")

@@ -18,7 +18,9 @@ from leadlight.simulate import simulate_community
 SMALL = Plan(
     keys=(Key("question"), Key("view", "received", "tag", "Q & A")),
     columns=(Column("question_count_30d", "count", (0,), (30,)), Column("r", "ratio", (0, 1), (30, 0), 1)),
-    behaviours=(PlannedBehaviour("asks", ("question_count_30d", "r"), ("asked",), HandSetPoints(4, (("r", 1),), 2)),),
+    behaviours=(
+        PlannedBehaviour("asks", ("question_count_30d", "r"), ("asked",), HandSetPoints(4, (("r", 1),), 2)),
+    ),
     vocabularies={"tag": ("Q & A", "ü;'\"\x01")},
     compiled_before_us=5,
 )
@@ -48,9 +50,13 @@ def test_four_and_four_point_nought_make_one_digest():
 
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_a_digest_is_the_same_in_another_process(seed):
-    here = CORPORATE_COMMUNITY.compile(simulate_community(members=50, weeks=20, seed=0)[0], min_members=2).digest
+    here = CORPORATE_COMMUNITY.compile(
+        simulate_community(members=50, weeks=20, seed=0)[0], min_members=2
+    ).digest
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", DIGEST], env=environment, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == here
 
 
@@ -88,7 +94,9 @@ def edited(*path, value):
         edited("columns", 0, "name", value="r"),
         edited("columns", 1, "split", value=3),
         {**edited("columns", 0, "operation", value="recency"), **edited("columns", 0, "keys", value=[3])},
-        edited("columns", 0, value={"name": "x", "operation": "recency", "keys": [], "windows": [], "split": 0}),
+        edited(
+            "columns", 0, value={"name": "x", "operation": "recency", "keys": [], "windows": [], "split": 0}
+        ),
         edited("behaviours", 0, "columns", value=["gone"]),
         edited("behaviours", 0, "points", "units", value=[["gone", 1.0]]),
         edited("behaviours", 0, "points", "each", value=float("nan")),

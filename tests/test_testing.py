@@ -32,7 +32,9 @@ def community():
     return simulate_community(members=60, weeks=40, seed=1)[0]
 
 
-@pytest.mark.parametrize("catalogue", [CORPORATE_COMMUNITY, QUESTION_COMMUNITY, PASSIVE_CANDIDATE], ids=lambda c: c.name)
+@pytest.mark.parametrize(
+    "catalogue", [CORPORATE_COMMUNITY, QUESTION_COMMUNITY, PASSIVE_CANDIDATE], ids=lambda c: c.name
+)
 @pytest.mark.parametrize("seed", range(3))
 def test_the_catalogues_know_nothing_before_its_time(community, catalogue, seed):
     assert_point_in_time(community, catalogue, seed=seed)
@@ -56,7 +58,9 @@ def test_neither_a_catalogue_nor_a_behaviour_is_an_error(community):
 
 def test_a_community_without_activity_is_an_error():
     with pytest.raises(InputError, match="nothing to check"):
-        assert_point_in_time(Community({"member_id": [], "occurred_at": [], "action": []}), CORPORATE_COMMUNITY)
+        assert_point_in_time(
+            Community({"member_id": [], "occurred_at": [], "action": []}), CORPORATE_COMMUNITY
+        )
 
 
 def test_the_community_is_not_changed(community):
@@ -112,7 +116,9 @@ def divides_by_a_global_maximum(patch):
 def counts_the_whole_day_of_the_cutoff(patch):
     original = Stream.position
     day = 86_400_000_000
-    patch.setattr(Stream, "position", lambda self, entity, before: original(self, entity, (before // day + 1) * day))
+    patch.setattr(
+        Stream, "position", lambda self, entity, before: original(self, entity, (before // day + 1) * day)
+    )
 
 
 @pytest.mark.parametrize(
@@ -139,5 +145,9 @@ def test_the_error_names_behaviour_column_member_and_cutoff(table, monkeypatch):
     counts_the_cutoff(monkeypatch)
     asks = Behaviour("asks", (Count("question", window="28d"),), reason="")
     with pytest.raises(AssertionError) as raised:
-        assert_point_in_time(table("ann question 2024-03-01; ann question 2024-03-02"), asks, ["2024-03-02"], ["ann"])
-    assert re.search(r"'asks': column 'question_count_28d' of member 'ann' at the cutoff 2024-03-02", str(raised.value))
+        assert_point_in_time(
+            table("ann question 2024-03-01; ann question 2024-03-02"), asks, ["2024-03-02"], ["ann"]
+        )
+    assert re.search(
+        r"'asks': column 'question_count_28d' of member 'ann' at the cutoff 2024-03-02", str(raised.value)
+    )

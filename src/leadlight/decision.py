@@ -64,12 +64,14 @@ class Capacity:
     def __post_init__(self) -> None:
         if self.n is not None and self.share is not None:
             raise InputError(f"Capacity got n={self.n} and share={self.share}; give one.")
-        if self.n is not None and self.n < 1:
-            raise InputError(f"n is {self.n}; it must be at least 1.")
+        for name in ("n", "per_account"):
+            count = getattr(self, name)
+            if count is not None and (
+                not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1
+            ):
+                raise InputError(f"{name} is {count!r}; it must be a whole number of at least 1.")
         if self.share is not None and not 0 < self.share <= 1:
             raise InputError(f"share is {self.share}; it must be in (0, 1], such as .05.")
-        if self.per_account is not None and self.per_account < 1:
-            raise InputError(f"per_account is {self.per_account}; it must be at least 1.")
         if self.not_contacted_within is not None:
             duration_us(self.not_contacted_within, name="not_contacted_within")
 
@@ -82,7 +84,11 @@ class Capacity:
 
     def describe(self, threshold: float) -> str:
         """Return one sentence."""
-        size = f"the {self.n} best-scored members" if self.n is not None else f"the best-scored {self.share or 0.05:.0%}"
+        size = (
+            f"the {self.n} best-scored members"
+            if self.n is not None
+            else f"the best-scored {self.share or 0.05:.0%}"
+        )
         return f"Qualified: {size}, as of the latest training date a probability of {threshold:.2%} or more."
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,8 +116,10 @@ class Costs:
     needs_holdout: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not (self.false_positive > 0 and self.false_negative > 0):
-            raise InputError(f"Costs must be positive; got {self.false_positive} and {self.false_negative}.")
+        if not (0 < self.false_positive < np.inf and 0 < self.false_negative < np.inf):
+            raise InputError(
+                f"Costs must be positive and finite; got {self.false_positive} and {self.false_negative}."
+            )
 
     def threshold(self, latest: Values, buyers: Values | None) -> float:
         """Return fp / (fp + fn)."""
@@ -150,7 +158,9 @@ class MissRate:
 
     def __post_init__(self) -> None:
         if not (0 < self.at_most < 1 and 0 < self.confidence < 1):
-            raise InputError(f"at_most and confidence are shares in (0, 1); got {self.at_most} and {self.confidence}.")
+            raise InputError(
+                f"at_most and confidence are shares in (0, 1); got {self.at_most} and {self.confidence}."
+            )
 
     @property
     def buyers_needed(self) -> int:

@@ -36,7 +36,9 @@ def duration_us(duration: Duration, *, name: str = "duration", zero: bool = Fals
     else:
         match = re.fullmatch(r"(\d{1,5})([hdw])", duration) if isinstance(duration, str) else None
         if match is None:
-            raise InputError(f"{name} is {duration!r}; give a number with h, d or w, such as '30d', or a timedelta.")
+            raise InputError(
+                f"{name} is {duration!r}; give a number with h, d or w, such as '30d', or a timedelta."
+            )
         us = int(match[1]) * UNITS_US[match[2]]
     if us < 0 or (us == 0 and not zero):
         raise InputError(f"{name} is {duration!r}; it must be longer than nothing.")

@@ -42,7 +42,18 @@ LONGEST_US: Final = 10**17
 """Windows stay below this, so that twice one and a time still fit an int64."""
 
 _WINDOWED: Final = frozenset(
-    ("count", "sum_duration", "first_time", "trend", "ratio", "distinct", "entropy", "visits", "surprise", "peers")
+    (
+        "count",
+        "sum_duration",
+        "first_time",
+        "trend",
+        "ratio",
+        "distinct",
+        "entropy",
+        "visits",
+        "surprise",
+        "peers",
+    )
 )
 _OF_ONE_KEY: Final = ("recency", "sum_duration", "surprise")
 
@@ -207,7 +218,9 @@ class Plan:
         """
         try:
             if data["format"] != PLAN_FORMAT:
-                raise BundleError(f"The plan has format {data['format']!r}; this version reads {PLAN_FORMAT}.")
+                raise BundleError(
+                    f"The plan has format {data['format']!r}; this version reads {PLAN_FORMAT}."
+                )
             plan = cls(
                 keys=tuple(Key(**key) for key in data["keys"]),
                 columns=tuple(
@@ -264,7 +277,9 @@ def _check_column(column: Column, keys: int) -> None:
     if column.operation not in OPERATIONS:
         raise BundleError(f"Column {column.name!r} asks for the unknown operation {column.operation!r}.")
     if any(not 0 <= k < keys for k in column.keys) or any(not 0 <= w <= LONGEST_US for w in column.windows):
-        raise BundleError(f"Column {column.name!r} refers to keys that are not there, or to impossible windows.")
+        raise BundleError(
+            f"Column {column.name!r} refers to keys that are not there, or to impossible windows."
+        )
     if not 0 <= column.split <= len(column.keys):
         raise BundleError(f"Column {column.name!r} splits its keys out of bounds.")
     if column.operation in _WINDOWED and not column.windows:

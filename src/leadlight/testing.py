@@ -64,15 +64,22 @@ def assert_point_in_time(
     --------
     >>> import leadlight as ll
     >>> from leadlight.testing import assert_point_in_time
-    >>> log = [{"member_id": "ann", "occurred_at": f"2024-03-0{d}T10:00", "action": "question"} for d in (1, 2, 3)]
-    >>> asks = ll.Behaviour("asks", (ll.Count("question", window="28d"), ll.Recency("question")), reason="asked")
+    >>> log = [
+    ...     {"member_id": "ann", "occurred_at": f"2024-03-0{d}T10:00", "action": "question"}
+    ...     for d in (1, 2, 3)
+    ... ]
+    >>> asks = ll.Behaviour(
+    ...     "asks", (ll.Count("question", window="28d"), ll.Recency("question")), reason="asked"
+    ... )
     >>> assert_point_in_time(ll.Community(log), asks)
     """
     catalogue = catalogue_or_behaviour
     if isinstance(catalogue, Behaviour):
         catalogue = Catalogue([catalogue])
     if not isinstance(catalogue, Catalogue):
-        raise InputError(f"catalogue_or_behaviour is a {type(catalogue).__name__}; give a Catalogue or a Behaviour.")
+        raise InputError(
+            f"catalogue_or_behaviour is a {type(catalogue).__name__}; give a Catalogue or a Behaviour."
+        )
     if not community.activity.num_rows:
         raise InputError("The community has no activity; there is nothing to check.")
     rng = np.random.default_rng(seed)
@@ -88,7 +95,9 @@ def assert_point_in_time(
         _assert_same_values(plan, before, after, cutoff)
 
 
-def perturbed(community: Community, cutoff: Moment, members: Sequence[Any], rng: np.random.Generator) -> Community:
+def perturbed(
+    community: Community, cutoff: Moment, members: Sequence[Any], rng: np.random.Generator
+) -> Community:
     """Return a copy of a community in which everything not known before the cutoff is different."""
     at = moment_us(cutoff, name="cutoff")
     tables = dict(community._tables)
@@ -97,7 +106,9 @@ def perturbed(community: Community, cutoff: Moment, members: Sequence[Any], rng:
     new = [_new_event(community, at, member, actions, rng) for member in members for _ in range(3)]
     new += [{**_new_event(community, at, m, actions, rng), "member_id": _stranger(members)} for m in members]
     new = [_within(log.column_names, row) for row in new]
-    activity = _replace(log, visible_from(log), at, new, rng, change=lambda row: {**row, "action": str(rng.choice(actions))})
+    activity = _replace(
+        log, visible_from(log), at, new, rng, change=lambda row: {**row, "action": str(rng.choice(actions))}
+    )
     people = tables.get("members")
     if people is None:
         people = pa.table({"member_id": community.activity["member_id"].unique()})
@@ -130,7 +141,9 @@ def _later(rng: np.random.Generator) -> int:
     return int(rng.choice([0, 1, 60_000_000, DAY_US, int(rng.integers(1, 400 * DAY_US))]))
 
 
-def _new_event(community: Community, at: int, member: Any, actions: list[str], rng: np.random.Generator) -> Row:
+def _new_event(
+    community: Community, at: int, member: Any, actions: list[str], rng: np.random.Generator
+) -> Row:
     """One event at the cutoff or after it, or from before it and known too late."""
     log = community.log
     late = bool(rng.random() < 0.5)
@@ -143,7 +156,12 @@ def _new_event(community: Community, at: int, member: Any, actions: list[str], r
         "duration_s": float(rng.integers(1, 4_000)),
         "value": str(rng.choice(["", "filled"])),
     }
-    entries = {"group_id": "group", "other_role": "role", "other_job_function": "job_function", "field": "field"}
+    entries = {
+        "group_id": "group",
+        "other_role": "role",
+        "other_job_function": "job_function",
+        "field": "field",
+    }
     for column, name in entries.items():
         row[column] = str(rng.choice([*log.dictionaries.get(name, ()), "never seen before"]))
     row["tags"] = [str(t) for t in rng.choice([*log.dictionaries.get("tag", ()), "never seen before"], 2)]
@@ -162,7 +180,12 @@ def _new_fact(community: Community, at: int, member: Any, rng: np.random.Generat
 
 
 def _replace(
-    table: pa.Table, known: NDArray[np.int64], at: int, new: list[Row], rng: np.random.Generator, change: Any = None
+    table: pa.Table,
+    known: NDArray[np.int64],
+    at: int,
+    new: list[Row],
+    rng: np.random.Generator,
+    change: Any = None,
 ) -> pa.Table:
     """Keep what was known before `at`, delete and change the rest, add rows."""
     kept = table.filter(pa.array(known < at))
@@ -202,7 +225,9 @@ def _assert_same_plan(plan: Plan, other: Plan, cutoff: int) -> None:
                 f"Behaviour {behaviour.name!r}: column {differing[0]!r} comes or goes with rows that were not known "
                 f"before the cutoff {moment_text(cutoff)}; its vocabulary reads the future."
             )
-    raise AssertionError(f"The plan changes with rows that were not known before the cutoff {moment_text(cutoff)}.")
+    raise AssertionError(
+        f"The plan changes with rows that were not known before the cutoff {moment_text(cutoff)}."
+    )
 
 
 def _assert_same_values(plan: Plan, before: pd.DataFrame, after: pd.DataFrame, cutoff: int) -> None:

@@ -33,7 +33,9 @@ from leadlight.errors import InputError
 from leadlight.plan import HandSetPoints, Plan
 from leadlight.simulate import simulate_community
 
-ALL_THREE = pytest.mark.parametrize("catalogue", [CORPORATE_COMMUNITY, QUESTION_COMMUNITY, PASSIVE_CANDIDATE], ids=repr)
+ALL_THREE = pytest.mark.parametrize(
+    "catalogue", [CORPORATE_COMMUNITY, QUESTION_COMMUNITY, PASSIVE_CANDIDATE], ids=repr
+)
 MEMBERS = [{"member_id": m, "account_id": "acme"} for m in ("ann", "bob")]
 LOG = (
     "ann view 2024-03-01 tags=visa|Steuer,Recht group=beta role=buyer job=it domain=a.example for=5;"
@@ -47,7 +49,9 @@ def simulated():
 
 
 def names(community, *features, **options):
-    plan = Catalogue([Behaviour("b", features, reason="")]).compile(community, **{"min_members": 1, **options})
+    plan = Catalogue([Behaviour("b", features, reason="")]).compile(
+        community, **{"min_members": 1, **options}
+    )
     return list(plan.column_names)
 
 
@@ -132,7 +136,14 @@ def test_a_column_has_the_name_that_its_feature_says(table, feature, expected):
 
 @pytest.mark.parametrize(
     ("entry", "encoded"),
-    [("visa", "visa"), ("a-1", "a-1"), ("Q & A", "%51%20%26%20%41"), ("ü", "%C3%BC"), ("a_b", "a%5Fb"), ("%", "%25")],
+    [
+        ("visa", "visa"),
+        ("a-1", "a-1"),
+        ("Q & A", "%51%20%26%20%41"),
+        ("ü", "%C3%BC"),
+        ("a_b", "a%5Fb"),
+        ("%", "%25"),
+    ],
 )
 def test_entries_are_percent_encoded_outside_small_letters_digits_and_hyphens(entry, encoded):
     assert encode_entry(entry) == encoded
@@ -160,14 +171,18 @@ def test_a_vocabulary_goes_by_frequency_then_by_text(table):
     assert names(table(log), Count(by="tag", top=2)) == ["tag.c_count_all", "tag.a_count_all"]
 
 
-@pytest.mark.parametrize(("known", "there"), [("2024-02-29T23:59:59.999999", True), ("2024-03-01T00:00:00", False)])
+@pytest.mark.parametrize(
+    ("known", "there"), [("2024-02-29T23:59:59.999999", True), ("2024-03-01T00:00:00", False)]
+)
 def test_a_vocabulary_reads_only_what_was_known_before(table, known, there):
     community = table(f"ann view 2024-02-01 known={known} tags=visa")
     assert bool(names(community, Count(by="tag"), before="2024-03-01")) == there
 
 
 def test_a_reason_must_name_a_column_of_its_behaviour(table):
-    wrong = Behaviour("asks", (Count("question", window="28d"),), reason="asked {question_count_30d} questions")
+    wrong = Behaviour(
+        "asks", (Count("question", window="28d"),), reason="asked {question_count_30d} questions"
+    )
     with pytest.raises(InputError, match=r"'question_count_30d'.*did you mean 'question_count_28d'"):
         Catalogue([wrong]).compile(table(LOG))
 
@@ -243,7 +258,9 @@ def test_a_feature_that_makes_no_sense_is_refused_when_it_is_compiled(table, fea
 
 
 def test_what_is_said_of_colleagues_goes_where_nobody_has_an_account(table):
-    reads = Behaviour("reads", (Count("view"), Peers(Count("view"))), reason=("{view_count_all}", "{peers_view_count_all}"))
+    reads = Behaviour(
+        "reads", (Count("view"), Peers(Count("view"))), reason=("{view_count_all}", "{peers_view_count_all}")
+    )
     planned = Catalogue([reads]).compile(table(LOG)).behaviours[0]
     assert planned.columns == ("view_count_all",)
     assert planned.reasons == ("{view_count_all}",)

@@ -26,7 +26,9 @@ def at(when, **options):
 
 
 def test_of_rows_with_one_event_id_the_one_known_first_stays(table):
-    community = table("ann view 2024-03-01 id=1 known=2024-03-05; ann post 2024-03-02 id=1; ann view 2024-03-03 id=2")
+    community = table(
+        "ann view 2024-03-01 id=1 known=2024-03-05; ann post 2024-03-02 id=1; ann view 2024-03-03 id=2"
+    )
     assert community.activity["action"].to_pylist() == ["post", "view"]
     assert community.repeated_events == 1
 
@@ -54,11 +56,17 @@ def test_a_null_in_a_required_column_rejects_the_row_and_counts_it(rows, column,
     ]
 
 
-@pytest.mark.parametrize("when", ["yesterday", "2024-13-01", "2024-03", "2024", "01/03/2024", "2024-03-01T25:00"])
+@pytest.mark.parametrize(
+    "when", ["yesterday", "2024-13-01", "2024-03", "2024", "01/03/2024", "2024-03-01T25:00"]
+)
 def test_a_time_that_cannot_be_read_rejects_the_row_and_counts_it(rows, when):
     drawn = rows(LOG)
     drawn[0]["occurred_at"] = when
-    assert Community(drawn).rejects.loc[0, ["reason", "rows", "sample"]].tolist() == ["occurred_at cannot be read", 1, [0]]
+    assert Community(drawn).rejects.loc[0, ["reason", "rows", "sample"]].tolist() == [
+        "occurred_at cannot be read",
+        1,
+        [0],
+    ]
 
 
 def test_strict_raises_and_names_the_rows(rows):
@@ -85,7 +93,9 @@ def test_many_rows_after_the_freeze_are_an_error(table):
         table(LOG, frozen_at="2024-03-01T12:00")
 
 
-@pytest.mark.parametrize("ids", [[2**53 + 1, 2**53 + 2], ["007", "8"], [2**63 - 1, -5], ["a", "A"], ["1", "01"]], ids=str)
+@pytest.mark.parametrize(
+    "ids", [[2**53 + 1, 2**53 + 2], ["007", "8"], [2**63 - 1, -5], ["a", "A"], ["1", "01"]], ids=str
+)
 def test_identifiers_come_back_unchanged(ids):
     log = [{"member_id": i, "occurred_at": "2024-03-01", "action": "view"} for i in ids]
     assert set(Community(log).members.ids) == set(ids)
@@ -98,7 +108,10 @@ def test_a_csv_keeps_identifiers_beyond_2_to_the_53(tmp_path):
 
 def test_numbers_in_one_table_and_text_in_another_meet():
     community = Community(
-        [{"member_id": "007", "occurred_at": "2024-03-01", "action": "view"}, {"member_id": "8", "occurred_at": "2024-03-01", "action": "view"}],
+        [
+            {"member_id": "007", "occurred_at": "2024-03-01", "action": "view"},
+            {"member_id": "8", "occurred_at": "2024-03-01", "action": "view"},
+        ],
         members=pa.table({"member_id": [8], "role": ["customer"]}),
     )
     assert community.members.ids.tolist() == ["007", "8"]
@@ -106,7 +119,12 @@ def test_numbers_in_one_table_and_text_in_another_meet():
 
 
 def test_a_column_of_nulls_does_not_make_numbers_into_text():
-    log = {"member_id": [1, 2], "other_member_id": [None, None], "occurred_at": ["2024-03-01"] * 2, "action": ["view"] * 2}
+    log = {
+        "member_id": [1, 2],
+        "other_member_id": [None, None],
+        "occurred_at": ["2024-03-01"] * 2,
+        "action": ["view"] * 2,
+    }
     deals = {"member_id": [None], "email": ["a@b.example"], "outcome": ["won"], "closed_at": ["2024-03-01"]}
     with pytest.warns(LeadlightWarning, match="None of the 1 deals"):
         community = Community(log, deals=deals)
@@ -136,7 +154,9 @@ def test_nasty_names_count_like_any_other(table, value):
     for number, name in enumerate(NASTY):
         for by in ("tag", "group"):
             odd = value(Community(nasty), Count(name, by=by, only=(name,)), cutoff="2024-04-01")
-            usual = value(Community(plain), Count(f"a{number}", by=by, only=(f"{by[0]}{number}",)), cutoff="2024-04-01")
+            usual = value(
+                Community(plain), Count(f"a{number}", by=by, only=(f"{by[0]}{number}",)), cutoff="2024-04-01"
+            )
             assert odd == usual == 1
 
 
@@ -201,7 +221,14 @@ def test_numbers_are_no_times():
 
 @pytest.mark.parametrize(
     ("tags", "expected"),
-    [("a|b", ("a", "b")), ("a; b", ("a", "b")), ('["x;y", "z"]', ("x;y", "z")), (["b", "a", "b"], ("a", "b")), ("", ()), (None, ())],
+    [
+        ("a|b", ("a", "b")),
+        ("a; b", ("a", "b")),
+        ('["x;y", "z"]', ("x;y", "z")),
+        (["b", "a", "b"], ("a", "b")),
+        ("", ()),
+        (None, ()),
+    ],
 )
 def test_tags_are_a_list_or_text_with_separators(tags, expected):
     log = [{"member_id": "ann", "occurred_at": "2024-03-01", "action": "view", "tags": tags}]
@@ -214,7 +241,9 @@ def test_the_order_of_rows_does_not_change_a_community(rows):
 
 
 def test_an_empty_log_is_a_community():
-    community = Community({"member_id": [], "occurred_at": [], "action": [], "tags": []}, members=[{"member_id": "ann"}])
+    community = Community(
+        {"member_id": [], "occurred_at": [], "action": [], "tags": []}, members=[{"member_id": "ann"}]
+    )
     assert repr(community) == "Community(no events, 1 members, 0 deals)"
     assert len(community.log) == 0
 
@@ -232,19 +261,27 @@ def test_deal_contacts_need_deals_with_identifiers(table):
               deal_contacts=[{"deal_id": "d", "member_id": "ann"}])  # fmt: skip
 
 
-@pytest.mark.parametrize(("word", "outcome"), [("Closed Won", "won"), ("closed_lost", "lost"), ("open", None), (True, "won"), ("", None)])
+@pytest.mark.parametrize(
+    ("word", "outcome"),
+    [("Closed Won", "won"), ("closed_lost", "lost"), ("open", None), (True, "won"), ("", None)],
+)
 def test_outcomes_are_read_as_sales_write_them(table, word, outcome):
     deals = table(LOG, deals=[{"member_id": "ann", "outcome": word, "closed_at": "2024-03-01"}]).deals
     assert deals["outcome"].tolist() == [outcome]
 
 
 def test_an_outcome_that_is_none_rejects_the_row(table):
-    community = table(LOG, deals=[{"member_id": "ann", "outcome": o, "closed_at": "2024-03-01"} for o in ("maybe", "won")])
+    community = table(
+        LOG, deals=[{"member_id": "ann", "outcome": o, "closed_at": "2024-03-01"} for o in ("maybe", "won")]
+    )
     assert community.rejects["reason"].tolist() == ["outcome cannot be read"]
     assert len(community.deals) == 1
 
 
-@pytest.mark.parametrize(("consent", "refused"), [(True, False), ("yes", False), (1, False), (False, True), ("no", True), (None, True), ("hm", True)])
+@pytest.mark.parametrize(
+    ("consent", "refused"),
+    [(True, False), ("yes", False), (1, False), (False, True), ("no", True), (None, True), ("hm", True)],
+)
 def test_without_a_recorded_yes_there_is_no_consent(table, consent, refused):
     community = table(LOG, members=[{"member_id": "ann", "consent": consent}])
     assert community.members.refused[community.codes(["ann"])].tolist() == [refused]
@@ -268,7 +305,10 @@ def test_facts_join_as_of_a_time(table):
 
 def test_forgetting_erases_a_member_everywhere(table):
     log = "ann view 2024-03-01 to=bob; bob view 2024-03-02; cid view 2024-03-02"
-    deals = [{"deal_id": m, "email": f"{m}@x.example", "outcome": "won", "closed_at": "2024-03-03"} for m in ("ann", "cid")]
+    deals = [
+        {"deal_id": m, "email": f"{m}@x.example", "outcome": "won", "closed_at": "2024-03-03"}
+        for m in ("ann", "cid")
+    ]
     members = [{"member_id": m, "email": f"{m}@x.example"} for m in ("ann", "bob", "cid")]
     contacts = [{"member_id": m, "contacted_at": "2024-03-03"} for m in ("ann", "cid")]
     community = table(log, members=members, deals=deals, contacts=contacts)
@@ -282,8 +322,14 @@ def test_forgetting_erases_a_member_everywhere(table):
 
 
 def test_forgetting_one_loses_nothing_of_the_others(rows):
-    log = [{**row, "email": f"{row['member_id']}@x.example"} for row in rows("ann view 2024-03-01; bob view 2024-03-02; bob view x")]
-    deals = [{"email": "bob@x.example", "outcome": o, "closed_at": c} for o, c in (("won", "2024-03-03"), ("lost", None))]
+    log = [
+        {**row, "email": f"{row['member_id']}@x.example"}
+        for row in rows("ann view 2024-03-01; bob view 2024-03-02; bob view x")
+    ]
+    deals = [
+        {"email": "bob@x.example", "outcome": o, "closed_at": c}
+        for o, c in (("won", "2024-03-03"), ("lost", None))
+    ]
     community = Community(log, deals=deals)
     before = community.rejects
     community.forget("ann")

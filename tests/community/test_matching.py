@@ -7,7 +7,9 @@ import pytest
 from leadlight.community.matching import normal_domain, normal_email
 from leadlight.errors import InputError, LeadlightWarning
 
-LOG = "ann view 2024-03-01; bob view 2024-03-01; cid view 2024-03-01; dee view 2024-03-01; eve view 2024-03-01"
+LOG = (
+    "ann view 2024-03-01; bob view 2024-03-01; cid view 2024-03-01; dee view 2024-03-01; eve view 2024-03-01"
+)
 MEMBERS = [
     {"member_id": "ann", "email": "Ann.Lee+news@Acme.example"},
     {"member_id": "bob", "email": "bob@acme.example"},
@@ -18,13 +20,22 @@ MEMBERS = [
 
 
 def match(table, match="email", members=MEMBERS, **deal):
-    deals = [{"outcome": "won", "closed_at": "2024-03-05", **deal}, {"outcome": "won", "closed_at": "2024-03-05", "member_id": "eve"}]
+    deals = [
+        {"outcome": "won", "closed_at": "2024-03-05", **deal},
+        {"outcome": "won", "closed_at": "2024-03-05", "member_id": "eve"},
+    ]
     return table(LOG, members=members, deals=deals, match=match).matches.iloc[0]
 
 
 @pytest.mark.parametrize(
     "address",
-    ["ann.lee@acme.example", "  ANN.LEE@ACME.EXAMPLE ", "Ann Lee <ann.lee@acme.example>", "mailto:ann.lee@acme.example", "ann.lee+crm@acme.example"],
+    [
+        "ann.lee@acme.example",
+        "  ANN.LEE@ACME.EXAMPLE ",
+        "Ann Lee <ann.lee@acme.example>",
+        "mailto:ann.lee@acme.example",
+        "ann.lee+crm@acme.example",
+    ],
 )
 def test_an_address_is_matched_in_one_form(table, address):
     assert match(table, email=address)[["status", "by", "member_id"]].tolist() == ["matched", "email", "ann"]
@@ -40,7 +51,11 @@ def test_an_address_that_two_members_share_is_ambiguous(table):
 
 
 def test_an_unknown_address_falls_back_to_its_company(table):
-    assert match(table, email="boss@acme.example")[["status", "by", "account_id"]].tolist() == ["matched", "domain", "acme.example"]
+    assert match(table, email="boss@acme.example")[["status", "by", "account_id"]].tolist() == [
+        "matched",
+        "domain",
+        "acme.example",
+    ]
 
 
 @pytest.mark.parametrize("domain", ["acme.example", "https://www.Acme.example/about", "ACME.example."])
@@ -80,7 +95,10 @@ def test_a_deal_that_matches_nobody_says_why(table, deal, reason):
 
 
 def test_by_domain_no_address_is_looked_up(table):
-    assert match(table, "domain", email="ann.lee@acme.example")[["by", "member_id"]].tolist() == ["domain", None]
+    assert match(table, "domain", email="ann.lee@acme.example")[["by", "member_id"]].tolist() == [
+        "domain",
+        None,
+    ]
 
 
 def test_by_id_neither_is(table):
@@ -96,7 +114,9 @@ def test_addresses_in_the_log_match_too(rows):
     from leadlight.community import Community
 
     log = [{**row, "email": f"{row['member_id']}@acme.example"} for row in rows(LOG)]
-    community = Community(log, deals=[{"email": "bob@acme.example", "outcome": "won", "closed_at": "2024-03-05"}])
+    community = Community(
+        log, deals=[{"email": "bob@acme.example", "outcome": "won", "closed_at": "2024-03-05"}]
+    )
     assert community.matches["member_id"].tolist() == ["bob"]
     assert "email" not in community.activity.column_names
 

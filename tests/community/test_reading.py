@@ -16,10 +16,22 @@ import pytest
 from leadlight.community import Community
 from leadlight.errors import ColumnTypeError, InputError, SchemaError
 
-NASTY = "O'Brien; \"DROP\" [x]*?|\x01\ttab\nline 雪"
+NASTY = 'O\'Brien; "DROP" [x]*?|\x01\ttab\nline 雪'
 ROWS = [
-    {"member_id": "007", "occurred_at": "2024-03-01T10:00:00", "action": "view", "tags": "a|b", "group_id": NASTY},
-    {"member_id": NASTY, "occurred_at": "2024-03-02T10:00:00", "action": "it's; \"odd\"", "tags": "b", "group_id": "beta"},
+    {
+        "member_id": "007",
+        "occurred_at": "2024-03-01T10:00:00",
+        "action": "view",
+        "tags": "a|b",
+        "group_id": NASTY,
+    },
+    {
+        "member_id": NASTY,
+        "occurred_at": "2024-03-02T10:00:00",
+        "action": 'it\'s; "odd"',
+        "tags": "b",
+        "group_id": "beta",
+    },
     {"member_id": "#7", "occurred_at": "2024-03-03", "action": "view", "tags": None, "group_id": None},
 ]
 
@@ -100,7 +112,9 @@ def test_every_kind_of_table_gives_the_same_community(kind, tmp_path):
     assert community.rejects.empty
 
 
-@pytest.mark.parametrize("name", ["a[1]", "st*r", "q'uote", 'dou"ble', "que?", "br{a,b}", "semi;colon", "with space", "雪"])
+@pytest.mark.parametrize(
+    "name", ["a[1]", "st*r", "q'uote", 'dou"ble', "que?", "br{a,b}", "semi;colon", "with space", "雪"]
+)
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_a_file_is_itself_whatever_its_name(tmp_path, name, suffix):
     folder = tmp_path / name

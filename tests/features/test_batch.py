@@ -29,7 +29,9 @@ def moment(us: int, days: int = 0) -> str:
 
 
 @pytest.mark.parametrize(("us", "counted"), [(-1, 1), (0, 0), (1, 0)])
-@pytest.mark.parametrize("text", ["ann view {}; ann post 2024-02-01", "ann view 2024-02-01 known={}; ann post 2024-02-01"])
+@pytest.mark.parametrize(
+    "text", ["ann view {}; ann post 2024-02-01", "ann view 2024-02-01 known={}; ann post 2024-02-01"]
+)
 def test_only_what_was_known_before_the_cutoff_counts(table, value, text, us, counted):
     assert value(table(text.format(moment(us))), Count("view"), cutoff="2024-03-01") == counted
 
@@ -75,7 +77,9 @@ def test_a_domain_is_that_of_the_time(table, value):
 
 
 def test_employees_are_counterparts_and_no_peers(table, value):
-    members = [{"member_id": m, "account_id": "acme", "role": r} for m, r in (("ann", None), ("bob", "employee"))]
+    members = [
+        {"member_id": m, "account_id": "acme", "role": r} for m, r in (("ann", None), ("bob", "employee"))
+    ]
     community = table("bob answer 2024-02-01 to=ann", members=members)
     assert value(community, Count("answer", side="received"), cutoff="2024-03-01") == 1
     assert value(community, Peers(Count("answer")), cutoff="2024-03-01") == 0
@@ -99,21 +103,32 @@ def test_nothing_that_was_not_known_moves_a_feature(table, drawn, seed):
         f" to={o} tags=t{h % 3} group=g{h % 2} role=r{h % 2} field=f{h % 2} value=x for={h}"
         for m, a, h, late, o in drawn
     )
-    members = [{"member_id": m, "account_id": a, "email_domain": f"{a}.example"} for m, a in (("ann", "x"), ("bob", "x"), ("cid", "y"))]
-    assert_point_in_time(table(log, members=members), CORPORATE_COMMUNITY, members=["ann", "bob", "cid"], seed=seed)
+    members = [
+        {"member_id": m, "account_id": a, "email_domain": f"{a}.example"}
+        for m, a in (("ann", "x"), ("bob", "x"), ("cid", "y"))
+    ]
+    assert_point_in_time(
+        table(log, members=members), CORPORATE_COMMUNITY, members=["ann", "bob", "cid"], seed=seed
+    )
 
 
 def test_a_catalogue_is_compiled_before_the_latest_cutoff(table):
-    community = table("; ".join(f"m{i} view 2024-0{2 if i < 20 else 3}-05 tags=t{i // 20}" for i in range(40)))
+    community = table(
+        "; ".join(f"m{i} view 2024-0{2 if i < 20 else 3}-05 tags=t{i // 20}" for i in range(40))
+    )
     rows = Observations.from_frame([{"member_id": "m0", "cutoff": c} for c in ("2024-02-10", "2024-03-01")])
     asked = Catalogue([Behaviour("b", (Count(by="tag"),), reason="")])
     assert list(build_features(community, rows, asked).columns) == ["tag.t0_count_all"]
 
 
 def test_rows_keep_the_order_of_the_observations(table):
-    rows = Observations.from_frame([{"member_id": m, "cutoff": c} for m, c in (("bob", "2024-03-02"), ("ann", "2024-03-01"))])
+    rows = Observations.from_frame(
+        [{"member_id": m, "cutoff": c} for m, c in (("bob", "2024-03-02"), ("ann", "2024-03-01"))]
+    )
     asked = Catalogue([Behaviour("b", (Count(),), reason="")])
-    found = build_features(table("ann view 2024-02-01; bob view 2024-02-01; bob view 2024-02-01"), rows, asked)
+    found = build_features(
+        table("ann view 2024-02-01; bob view 2024-02-01; bob view 2024-02-01"), rows, asked
+    )
     assert found["activity_count_all"].tolist() == [2, 1]
     assert found.dtypes.tolist() == [np.float32]
     assert found.index.equals(rows.index)
@@ -127,7 +142,11 @@ def test_a_stranger_is_an_error(table):
 
 def test_what_is_no_plan_is_an_error(table):
     with pytest.raises(InputError, match="plan is a str"):
-        build_features(table("ann view 2024-02-01"), Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-01"}]), "x")
+        build_features(
+            table("ann view 2024-02-01"),
+            Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-01"}]),
+            "x",
+        )
 
 
 def test_a_transformer_gives_the_same_features(table):
@@ -142,7 +161,9 @@ def test_a_transformer_gives_the_same_features(table):
     assert transformer.get_feature_names_out().tolist() == list(expected.columns)
 
 
-@pytest.mark.parametrize("make", [lambda c: CommunityFeatures(), CommunityFeatures], ids=["community", "rows"])
+@pytest.mark.parametrize(
+    "make", [lambda c: CommunityFeatures(), CommunityFeatures], ids=["community", "rows"]
+)
 def test_a_transformer_without_community_or_rows_is_an_error(table, make):
     with pytest.raises(InputError, match="CommunityFeatures"):
         make(table("ann view 2024-02-01")).fit(pd.DataFrame({"member_id": [], "cutoff": []}))

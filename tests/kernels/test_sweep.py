@@ -37,7 +37,12 @@ from leadlight.moments import ALL, DAY_US, moment_us
 from leadlight.observations import Observations
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-MEMBERS = {"ann": ("acme", "a.example"), "bob": ("acme", "a.example"), "cid": ("bolt", "b.example"), "dee": (None, None)}
+MEMBERS = {
+    "ann": ("acme", "a.example"),
+    "bob": ("acme", "a.example"),
+    "cid": ("bolt", "b.example"),
+    "dee": (None, None),
+}
 ACTIONS = ("view", "question", "connect", "profile_update")
 CATALOGUE = Catalogue(
     [
@@ -107,7 +112,9 @@ row = st.fixed_dictionaries(
 )
 logs = st.lists(row, min_size=1, max_size=30)
 CUTOFFS = [START + timedelta(hours=h) for h in (0, 12, 24, 60, 72, 168, 240, 400)]
-THOROUGH = settings(derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+THOROUGH = settings(
+    derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
 QUICK = settings(THOROUGH, max_examples=20)
 
 
@@ -129,7 +136,12 @@ def events(drawn: list[dict]) -> list[dict]:
 def community_of(log: list[dict]) -> Community:
     typed = [{k: log[0].get(k) for k in log[0]}, *log[1:]]
     people = [
-        {"member_id": m, "account_id": a, "email_domain": d, "joined_at": START + timedelta(hours=6) if a else None}
+        {
+            "member_id": m,
+            "account_id": a,
+            "email_domain": d,
+            "joined_at": START + timedelta(hours=6) if a else None,
+        }
         for m, (a, d) in MEMBERS.items()
     ]
     return Community(typed, people)
@@ -157,14 +169,21 @@ class Definition:
             mine = MEMBERS[r["member_id"]][1]
             theirs = r["other_domain"] or (MEMBERS[r["other_member_id"]][1] if r["other_member_id"] else None)
             return mine is not None and mine == theirs
-        column = {"group": "group_id", "role": "other_role", "job_function": "other_job_function", "field": "field"}
+        column = {
+            "group": "group_id",
+            "role": "other_role",
+            "job_function": "other_job_function",
+            "field": "field",
+        }
         return r[column[key.attribute]] == key.value
 
     def side(self, side):
         if side == "given":
             found = [r for r in self.known if r["member_id"] == self.member]
         else:
-            found = [r for r in self.known if r["other_member_id"] == self.member and r["member_id"] != self.member]
+            found = [
+                r for r in self.known if r["other_member_id"] == self.member and r["member_id"] != self.member
+            ]
         return sorted(found, key=lambda r: us(r["occurred_at"]))
 
     def inside(self, r, window):
@@ -232,8 +251,12 @@ class Definition:
     def completeness(self, c):
         if not c.keys:
             return math.nan
-        newest = [max(f, key=lambda r: (us(r["occurred_at"]), r["duration_s"] or 0, r["value"] is not None)) if
-                  (f := self.rows(k)) else {"value": None} for k in c.keys]
+        newest = [
+            max(f, key=lambda r: (us(r["occurred_at"]), r["duration_s"] or 0, r["value"] is not None))
+            if (f := self.rows(k))
+            else {"value": None}
+            for k in c.keys
+        ]
         return sum(r["value"] is not None for r in newest) / len(c.keys)
 
     def surprise(self, c):
@@ -251,7 +274,9 @@ class Definition:
         colleagues = [m for m, (a, _) in MEMBERS.items() if a == account and m != self.member]
         return sum(
             self.holds(self.plan.keys[k], r) and self.inside(r, c.windows[0])
-            for k in c.keys for r in self.known if r["member_id"] in colleagues
+            for k in c.keys
+            for r in self.known
+            if r["member_id"] in colleagues
         )
 
     def tenure(self, c):
@@ -275,9 +300,21 @@ def check_against_definitions(drawn: list[dict]) -> None:
         for j, column in enumerate(plan.columns):
             expected, got = np.float32(definition.value(column)), found.iat[i, j]
             if column.operation == "entropy" and not np.isnan(expected):
-                assert abs(expected - got) <= np.spacing(max(expected, got)), (column, member, cutoff, expected, got)
+                assert abs(expected - got) <= np.spacing(max(expected, got)), (
+                    column,
+                    member,
+                    cutoff,
+                    expected,
+                    got,
+                )
             else:
-                assert expected == got or (np.isnan(expected) and np.isnan(got)), (column, member, cutoff, expected, got)
+                assert expected == got or (np.isnan(expected) and np.isnan(got)), (
+                    column,
+                    member,
+                    cutoff,
+                    expected,
+                    got,
+                )
 
 
 def features(log: list[dict], cutoffs: list[datetime] = CUTOFFS):
@@ -338,7 +375,12 @@ def _all_late(community: Community):
 
 def test_late_blocks_bound_their_pairs_by_what_members_receive_too(monkeypatch):
     received = [
-        {"member_id": "bob", "other_member_id": "ann", "action": "view", "occurred_at": START + timedelta(hours=h)}
+        {
+            "member_id": "bob",
+            "other_member_id": "ann",
+            "action": "view",
+            "occurred_at": START + timedelta(hours=h),
+        }
         for h in range(10)
     ]
     received[0]["known_at"] = START + timedelta(days=5)
@@ -393,7 +435,9 @@ def test_the_definitions_kill_a_planted_fault(monkeypatch, fault):
     operation, plant = FAULTS[fault]
     original = columns_module._OPERATIONS[operation]
     monkeypatch.setitem(columns_module._OPERATIONS, operation, plant(original))
-    quick = settings(THOROUGH, max_examples=200, phases=[Phase.generate], report_multiple_bugs=False, database=None)
+    quick = settings(
+        THOROUGH, max_examples=200, phases=[Phase.generate], report_multiple_bugs=False, database=None
+    )
     killed = quick(given(logs)(check_against_definitions))
     with pytest.raises(AssertionError):
         killed()

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadlight.errors import BundleError, InputError
-from leadlight.kernels import trees as kernel
-from leadlight.kernels.trees import Trees, margin, prepare, shap
+from leadlight.kernels.tree_shap import prepare, shap
+from leadlight.kernels.trees import Trees, go_left, margin
 from leadlight.runtime.lightgbm_text import parse_lightgbm
 
 QUIET = {"verbosity": -1, "num_threads": 1, "deterministic": True}
@@ -179,7 +179,7 @@ def test_shap_is_the_shapley_value_of_the_covers(trained):
             return trees.leaf_value[~node]
         feature, children = trees.feature[node], (trees.left[node], trees.right[node])
         if feature in shown:
-            left = kernel._go_left(trees, np.array([node]), row[[feature]])[0]
+            left = go_left(trees, np.array([node]), row[[feature]])[0]
             return follow(row, shown, children[0 if left else 1])
         count = [trees.leaf_count[~c] if c < 0 else trees.internal_count[c] for c in children]
         return sum(k * follow(row, shown, c) for k, c in zip(count, children, strict=True)) / sum(count)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadlight.errors import BundleError
-from leadlight.kernels.trees import Trees, margin, shap
+from leadlight.kernels.tree_shap import shap
+from leadlight.kernels.trees import Trees, margin
 from leadlight.runtime.lightgbm_text import parse_lightgbm
 
 RNG = np.random.default_rng(3)

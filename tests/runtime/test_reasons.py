@@ -91,12 +91,12 @@ TAGS = plan(
 @pytest.mark.parametrize(
     ("values", "contributions", "expected"),
     [
-        ((2, 5, 9, 1), (0.5, 0.1, 0.1, 0), "2 times on visa in 30 days"),
+        ((2, 5, 9, 1), (0.5, 0.1, 0.1, 0), "twice on visa in 30 days"),
         ((2, 5, 9, 1), (0.1, 0.5, 0.1, 0), "5 times on c++ in 30 days"),
         ((2, 1, 9, 1), (0.1, 0.2, 0.5, 0), "9 times on visa in 90 days"),
-        ((2, 1, 9, 1), (0.1, -0.4, 0.1, 0), "1 time on c++ in 30 days"),
+        ((2, 1, 9, 1), (0.1, -0.4, 0.1, 0), "once on c++ in 30 days"),
         # An entry that the member never touched is not named.
-        ((2, 0, 9, 1), (0.1, 0.5, 0.1, 0), "2 times on visa in 30 days"),
+        ((2, 0, 9, 1), (0.1, 0.5, 0.1, 0), "twice on visa in 30 days"),
         ((0, 0, 0, 1), (-0.5, 0, 0, 0), "little sign of: reads by tag"),
     ],
 )
@@ -121,7 +121,7 @@ def test_an_entry_is_inserted_as_it_is_and_not_read_again():
     tricky = plan(
         ("reads", {name: "count", "view_count_30d": "count"}, ("{tag.*_count_30d:time|times} on {tag.*}",))
     )
-    assert text(tricky, (2, 5), (1, 0)) == "2 times on {view_count_30d}<b>"
+    assert text(tricky, (2, 5), (1, 0)) == "twice on {view_count_30d}<b>"
 
 
 def one(template, operation="count", name="x_30d"):

@@ -55,7 +55,7 @@ def trained() -> Trained:
     community = ll.Community(**{name: marked(table) for name, table in tables.items()}, match="email")
     rows = ll.observe(community, every="30d", horizon="90d").labelled()
     train, test = rows.split("2024-09-01", "2024-09-01")
-    qualifier = ll.LeadQualifier(decision=ll.Capacity(share=0.05)).fit(community, train)
+    qualifier = ll.LeadQualifier(decision=ll.Capacity(share=0.05), selection="none").fit(community, train)
     report = ll.evaluate(qualifier, community, test, rounds=20)
     X = ll.build_features(community, test, qualifier.plan_)
     return Trained(qualifier, report, qualifier.score(community, "2025-01-20"), X)

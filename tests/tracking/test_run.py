@@ -22,7 +22,7 @@ from mlflow import MlflowClient
 
 import leadlight as ll
 from leadlight.errors import InputError, LeadlightWarning, NotFittedError
-from leadlight.tracking import run as module
+from leadlight.tracking import pyfunc, sending
 from leadlight.tracking.run import log_run
 
 MARK = b"zq7"
@@ -259,13 +259,20 @@ class TestFailure:
         assert time.monotonic() - began < 15
 
     def test_a_database_that_cannot_be_opened_is_not_tried_for_minutes(self, trained, tmp_path):
-        (tmp_path / "mlflow.db").write_text("no database")
+        (tmp_path / "folder.db").mkdir()
         began = time.monotonic()
-        with pytest.warns(LeadlightWarning, match="not a database"):
+        with pytest.warns(LeadlightWarning, match="unable to open"):
             log_run(
-                trained.qualifier, bundle=tmp_path / "m", tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"
+                trained.qualifier, bundle=tmp_path / "m", tracking_uri=f"sqlite:///{tmp_path / 'folder.db'}"
             )
         assert time.monotonic() - began < 10
+
+    def test_a_file_that_is_no_database_is_said(self, trained, tmp_path):
+        (tmp_path / "notes.db").write_text("no database " * 100)
+        with pytest.warns(LeadlightWarning, match="not a database"):
+            log_run(
+                trained.qualifier, bundle=tmp_path / "m", tracking_uri=f"sqlite:///{tmp_path / 'notes.db'}"
+            )
 
     def test_a_run_that_fails_half_way_is_marked_failed(self, trained, tmp_path, monkeypatch):
         uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
@@ -273,7 +280,7 @@ class TestFailure:
         def full(*_args, **_more):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(module.pyfunc, "save", full)
+        monkeypatch.setattr(pyfunc, "save", full)
         with pytest.warns(LeadlightWarning, match="No space left"):
             found = log_run(trained.qualifier, bundle=tmp_path / "m", tracking_uri=uri)
         client = MlflowClient(tracking_uri=uri)
@@ -297,6 +304,14 @@ class TestFailure:
 
 
 class TestNothingIsLeftBehind:
+    @pytest.fixture(autouse=True)
+    def _plain_environment(self, monkeypatch):
+        # One variable of each kind is the caller's own, the others are not set.
+        for name in sending._ALWAYS | sending._UNLESS_SET:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("DO_NOT_TRACK", "false")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
+
     def test_after_success(self, trained, logged):
         before = state()
         log_run(trained.qualifier, bundle=logged.bundle, tracking_uri=logged.uri)
@@ -312,7 +327,7 @@ class TestNothingIsLeftBehind:
         def interrupted(*_args, **_more):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(module.pyfunc, "save", interrupted)
+        monkeypatch.setattr(pyfunc, "save", interrupted)
         before = state()
         with pytest.raises(KeyboardInterrupt):
             log_run(trained.qualifier, bundle=logged.bundle, tracking_uri=logged.uri, experiment="stopped")

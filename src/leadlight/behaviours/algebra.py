@@ -97,7 +97,9 @@ class Count:
 
     def __post_init__(self) -> None:
         if self.side not in SIDES or (self.by is not None and self.by not in ATTRIBUTES):
-            raise InputError(f"Count has side={self.side!r}, by={self.by!r}; use {SIDES} and one of {ATTRIBUTES}.")
+            raise InputError(
+                f"Count has side={self.side!r}, by={self.by!r}; use {SIDES} and one of {ATTRIBUTES}."
+            )
         if self.by is not None and self.same_domain:
             raise InputError("Count takes by= or same_domain=True, not both; write one Count for each.")
 
@@ -146,7 +148,12 @@ class Sum:
         """Write one column for each window."""
         key = builder.key(Key(_single(self.action, "Sum")))
         return [
-            Column(f"{_stem(self.action, 'given')}_duration_s_{window_name(w)}", "sum_duration", (key,), (window_us(w),))
+            Column(
+                f"{_stem(self.action, 'given')}_duration_s_{window_name(w)}",
+                "sum_duration",
+                (key,),
+                (window_us(w),),
+            )
             for w in windows_of(self.window)
         ]
 
@@ -238,7 +245,9 @@ class Ratio:
         name = f"{_ratio_part(above)}_per_{_ratio_part(below)}_{window_name(above.window)}"
         if window_us(above.window) != window_us(below.window):
             name += f"_of_{window_name(below.window)}"
-        return [Column(name, "ratio", top + bottom, (window_us(above.window), window_us(below.window)), len(top))]
+        return [
+            Column(name, "ratio", top + bottom, (window_us(above.window), window_us(below.window)), len(top))
+        ]
 
 
 @dataclass(frozen=True)
@@ -291,7 +300,8 @@ class Visits:
         if self.measure == "last_visit":
             return [Column("last_visit_s", "last_visit")]
         return [
-            Column(f"visit_count_{window_name(w)}", "visits", (), (window_us(w),)) for w in windows_of(self.window)
+            Column(f"visit_count_{window_name(w)}", "visits", (), (window_us(w),))
+            for w in windows_of(self.window)
         ]
 
 
@@ -351,5 +361,6 @@ def _vocabulary_columns(
     verb = _single(action, operation.capitalize())
     keys = tuple(builder.key(Key(verb, "given", of, entry)) for entry in entries)
     return [
-        Column(f"{name}_{operation}_{window_name(w)}", operation, keys, (window_us(w),)) for w in windows_of(window)
+        Column(f"{name}_{operation}_{window_name(w)}", operation, keys, (window_us(w),))
+        for w in windows_of(window)
     ]

@@ -75,7 +75,9 @@ class Catalogue:
     Examples
     --------
     >>> from leadlight.behaviours import Behaviour, Catalogue, Count
-    >>> asks = Behaviour("asks", (Count("question", window="28d"),), reason="asked {question_count_28d} questions")
+    >>> asks = Behaviour(
+    ...     "asks", (Count("question", window="28d"),), reason="asked {question_count_28d} questions"
+    ... )
     >>> Catalogue([asks])
     Catalogue('custom': asks)
     """
@@ -124,7 +126,9 @@ class Catalogue:
         InputError
             If two behaviours make the same column, or a reason names a column that its behaviour does not have.
         """
-        builder = _PlanBuilder(community, None if before is None else moment_us(before, name="before"), min_members)
+        builder = _PlanBuilder(
+            community, None if before is None else moment_us(before, name="before"), min_members
+        )
         planned: list[PlannedBehaviour] = []
         for behaviour in self.behaviours:
             names = builder.add(behaviour)
@@ -133,7 +137,9 @@ class Catalogue:
                 reasons, points = _without_peers(reasons, points)
             _check_reasons(behaviour, reasons, names)
             if points is not None and any(column not in names for column, _ in points.units):
-                raise InputError(f"The points of {behaviour.name!r} use columns that it does not measure: {points.units}.")
+                raise InputError(
+                    f"The points of {behaviour.name!r} use columns that it does not measure: {points.units}."
+                )
             planned.append(PlannedBehaviour(behaviour.name, names, reasons, points))
         return Plan(
             keys=tuple(builder.keys),
@@ -172,10 +178,14 @@ class _PlanBuilder:
             for column in feature.columns(self):
                 owner = self._owner.setdefault(column.name, behaviour.name)
                 if owner != behaviour.name:
-                    raise InputError(f"Column {column.name!r} is made by {owner!r} and by {behaviour.name!r}; keep one.")
+                    raise InputError(
+                        f"Column {column.name!r} is made by {owner!r} and by {behaviour.name!r}; keep one."
+                    )
                 if column.name in names:
                     if column not in self.plan_columns:
-                        raise InputError(f"{behaviour.name!r} makes two different columns {column.name!r}; keep one.")
+                        raise InputError(
+                            f"{behaviour.name!r} makes two different columns {column.name!r}; keep one."
+                        )
                     continue
                 self.plan_columns.append(column)
                 names.append(column.name)

@@ -82,7 +82,9 @@ QUESTION_COMMUNITY: Final = Catalogue(
                 Count("noticed", side="received", window=("90d", "all")),
                 Count("question_scored", side="received", window=("90d", "all")),
                 Recency("question_scored", side="received"),
-                Ratio(Count("upvote_question", side="received", window="all"), Count("question", window="all")),
+                Ratio(
+                    Count("upvote_question", side="received", window="all"), Count("question", window="all")
+                ),
             ),
             reason=(
                 "their questions drew {upvote_question_received_count_30d:vote|votes} in 30 days",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute
 import pyarrow.csv
 
 from leadlight.behaviours import CORPORATE_COMMUNITY, PASSIVE_CANDIDATE, QUESTION_COMMUNITY, Catalogue
@@ -43,7 +44,7 @@ def open_community(arguments: argparse.Namespace) -> Community:
     return Community(**paths, columns=columns, tz=arguments.tz)
 
 
-def community_files(folder: Path) -> dict[str, Path]:
+def community_files(folder: Path) -> dict[str, Any]:
     """Return the canonical tables that a folder holds, by name.
 
     Raises
@@ -51,7 +52,7 @@ def community_files(folder: Path) -> dict[str, Path]:
     InputError
         If it has no activity table.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, Any] = {}
     for name in TABLES:
         for suffix in (".csv", ".csv.gz", ".parquet"):
             path = folder / f"{name}{suffix}"
@@ -102,17 +103,23 @@ def write_csv(tables: dict[str, Any], folder: Path) -> None:
     for name, table in tables.items():
         if "tags" in table.column_names:
             joined = pyarrow.compute.binary_join(table["tags"], "|")
-            table = table.set_column(table.column_names.index("tags"), "tags", joined)
-        pyarrow.csv.write_csv(table, folder / f"{name}.csv")
+            flat = table.set_column(table.column_names.index("tags"), "tags", joined)
+        else:
+            flat = table
+        pyarrow.csv.write_csv(flat, folder / f"{name}.csv")
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Fit and save a bundle."""
     community = open_community(arguments)
     rows = _observe(arguments, community)
-    qualifier = LeadQualifier(_catalogue(arguments), decision=Capacity(share=arguments.share)).fit(community, rows)
+    qualifier = LeadQualifier(_catalogue(arguments), decision=Capacity(share=arguments.share)).fit(
+        community, rows
+    )
     qualifier.save(arguments.out)
-    print(f"{community}\n{rows}\n{qualifier.decision_.describe(qualifier.threshold_)}\n{qualifier.estimand_}.")
+    print(
+        f"{community}\n{rows}\n{qualifier.decision_.describe(qualifier.threshold_)}\n{qualifier.estimand_}."
+    )
     print(f"Saved {arguments.out}, version {qualifier.scorer_.version}")
     return 0
 
@@ -155,9 +162,13 @@ def explain(arguments: argparse.Namespace) -> int:
         raise InputError(f"Member {arguments.member!r} is not in the population at that date.")
     row = int(rows[0])
     explanation = qualifier.explain(community, at)
-    parts = by_behaviour(qualifier.plan_, explanation.values[[row]]).iloc[0].sort_values(key=abs, ascending=False)
+    parts = (
+        by_behaviour(qualifier.plan_, explanation.values[[row]]).iloc[0].sort_values(key=abs, ascending=False)
+    )
     line = scores.frame.iloc[row]
-    print(f"{line['member_id']}: {line['probability']:.2%} [{line['low']:.2%}, {line['high']:.2%}], grade {line['grade']}")
+    print(
+        f"{line['member_id']}: {line['probability']:.2%} [{line['low']:.2%}, {line['high']:.2%}], grade {line['grade']}"
+    )
     for reason in line["reasons"]:
         print(f"  {'+' if reason.contribution > 0 else '-'} {reason.text}")
     print("\nLog-odds by behaviour; with the base they add up to the score:")
@@ -178,6 +189,7 @@ def report(arguments: argparse.Namespace) -> int:
         decision=Capacity(share=arguments.share),
         every=arguments.every,
         horizon=arguments.horizon,
+        gap=arguments.gap,
         active_within=arguments.active_within,
         enters_on=arguments.enters_on or ("question" if arguments.stackexchange else None),
     )

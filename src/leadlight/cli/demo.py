@@ -25,9 +25,7 @@ from leadlight.qualifier import LeadQualifier, Scores
 from leadlight.simulate import SimulationParameters, Truth, simulate_tables
 from leadlight.sources.stackexchange import read_stackexchange
 
-PROXY = (
-    "No public community has real deals. The outcome here is a proxy, named for what it is: a member's first accepted answer."
-)
+PROXY = "No public community has real deals. The outcome here is a proxy, named for what it is: a member's first accepted answer."
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,9 @@ def demo(arguments: argparse.Namespace) -> int:
         _run(own, Community(**community_files(folder)), out, arguments)
         return 0
     folder = out / "community-csv"
-    tables, truth = simulate_tables(members=arguments.members, weeks=130, seed=arguments.seed, parameters=BUSY_SALES)
+    tables, truth = simulate_tables(
+        members=arguments.members, weeks=130, seed=arguments.seed, parameters=BUSY_SALES
+    )
     write_csv(tables, folder)
     _run(BUSINESS, Community(**community_files(folder)), out, arguments, truth)
     print(
@@ -95,7 +95,9 @@ def _run(
         print(road.note)
     print(community)
     unmatched = int((community.matches["status"] != "matched").sum())
-    print(f"Deals: {len(community.matches)}, {unmatched} without a member or account (community.matches says why)")
+    print(
+        f"Deals: {len(community.matches)}, {unmatched} without a member or account (community.matches says why)"
+    )
     rows = observe(community, **road.observe)
     qualifier = LeadQualifier(road.catalogue, LeadClassifier(n_jobs=2), Capacity(share=0.05))
     test = rows
@@ -105,32 +107,45 @@ def _run(
         qualifier.fit(community, train)
     report = evaluate(qualifier, community, test)
     _print_report(report)
+    note = road.note
     if truth is not None:
-        _print_truth(qualifier, community, test, truth)
+        seen = _truth(qualifier, community, test, truth)
+        print(f"\n{seen}")
+        note = f"{note} {seen}"
 
-    qualifier = LeadQualifier(road.catalogue, LeadClassifier(n_jobs=2), Capacity(share=0.05)).fit(community, rows)
+    qualifier = LeadQualifier(road.catalogue, LeadClassifier(n_jobs=2), Capacity(share=0.05)).fit(
+        community, rows
+    )
     at = community.frozen_us + 1
     scores = qualifier.score(community, at)
     called = scores.top(arguments.top)
-    print(f"\nWhom to approach, as of {moment_text(at)[:10]}: {len(called)} of {len(scores)} members\n{called}")
-    _write(road, community, qualifier, report, scores, called, at, out, arguments)
+    print(
+        f"\nWhom to approach, as of {moment_text(at)[:10]}: {len(called)} of {len(scores)} members\n{called}"
+    )
+    _write(road, note, community, qualifier, report, scores, called, at, out, arguments)
     print(f"({time.perf_counter() - began:.0f} s)")
 
 
 def _print_report(report: Report) -> None:
-    print(f"\nHow well it tells, on {report.settings['rows']} later rows it had not seen (95 % intervals, accounts redrawn):\n")
+    print(
+        f"\nHow well it tells, on {report.settings['rows']} later rows it had not seen (95 % intervals, accounts redrawn):\n"
+    )
     with pd.option_context("display.width", 200, "display.max_columns", 20):
         print(report)
         if report.worth is not None:
-            print("\nWhat each behaviour is worth (points a unit; the learned ones spread members as widely as yours):")
+            print(
+                "\nWhat each behaviour is worth (points a unit; the learned ones spread members as widely as yours):"
+            )
             for name, row in report.worth.iterrows():
                 if pd.notna(row["deals_say"]):
                     interval = f"({row['low']:.1f} to {row['high']:.1f})"
-                    print(f"  your points gave {name!r} {row['hand_set']:g}; the deals say {row['deals_say']:.1f} {interval}")
+                    print(
+                        f"  your points gave {name!r} {row['hand_set']:g}; the deals say {row['deals_say']:.1f} {interval}"
+                    )
     print(f"\n{report.audit}")
 
 
-def _print_truth(qualifier: LeadQualifier, community: Community, test: Observations, truth: Truth) -> None:
+def _truth(qualifier: LeadQualifier, community: Community, test: Observations, truth: Truth) -> str:
     """Score the same rows against the simulator's truth, buyers whom nobody approached included."""
     frame = test.frame[["member_id", "account_id", "cutoff"]].copy()
     frame["label"] = 0
@@ -140,15 +155,16 @@ def _print_truth(qualifier: LeadQualifier, community: Community, test: Observati
     found = evaluate(qualifier, community, Observations.from_frame(frame), ("points", "random"), rounds=200)
     reached, points = found.metric("buyers_reached"), found.metric("buyers_reached", "points")
     low, high = found.table.loc[("points", "buyers_reached"), ["difference_low", "difference_high"]]
-    print(
-        f"\nWhat closed deals cannot show (simulated truth): {found.settings['buyers']} accounts or members would have bought "
-        f"within 90 days if approached.\nThe same calls by points reach {points:.0f} of them, this reaches {reached:.0f} "
+    return (
+        f"What closed deals cannot show (simulated truth): {found.settings['buyers']} accounts or members would have bought "
+        f"within 90 days if approached; the same calls by points reach {points:.0f} of them, this reaches {reached:.0f} "
         f"(difference {reached - points:+.0f}, {low:.0f} to {high:.0f})."
     )
 
 
 def _write(
     road: Road,
+    note: str,
     community: Community,
     qualifier: LeadQualifier,
     report: Report,
@@ -170,9 +186,11 @@ def _write(
         scores=scores.top(40),
         importance=drivers,
         title=road.title,
-        note=road.note,
+        note=note,
     )
-    print(f"\nReport: {page}\nCall list: {out / f'{road.name}-call-list.csv'}\nModel: {bundle} ({qualifier.scorer_.version})")
+    print(
+        f"\nReport: {page}\nCall list: {out / f'{road.name}-call-list.csv'}\nModel: {bundle} ({qualifier.scorer_.version})"
+    )
     if not arguments.no_mlflow:
         from leadlight.tracking import log_run
 
@@ -184,6 +202,6 @@ def _write(
             tracking_uri=f"sqlite:///{store}",
             experiment="leadlight demo",
             run_name=road.name,
-            note=road.note,
+            note=note,
         )
         print(f"MLflow run: {run.run_id} (mlflow ui --backend-store-uri sqlite:///{store})")

@@ -6,9 +6,13 @@ import argparse
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from leadlight._version import __version__
 from leadlight.errors import LeadlightError, LeadlightWarning
+
+if TYPE_CHECKING:
+    Verbs = argparse._SubParsersAction[argparse.ArgumentParser]
 
 CATALOGUES = ("corporate", "question", "candidate")
 
@@ -20,13 +24,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not hasattr(arguments, "run"):
         parser.print_help()
         return 2
-    warnings.showwarning = _show_warning
-    try:
-        code: int = arguments.run(arguments) or 0
-        return code
-    except LeadlightError as error:
-        print(f"leadlight: {error}", file=sys.stderr)
-        return 2
+    with warnings.catch_warnings():
+        # Other libraries' warnings are for who calls them, not for who reads a call list.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", LeadlightWarning)
+        warnings.showwarning = _show_warning
+        try:
+            code: int = arguments.run(arguments) or 0
+        except (LeadlightError, OSError) as error:
+            print(f"leadlight: {' '.join(str(error).split())}", file=sys.stderr)
+            code = 2
+    return code
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *rest: object, **more: object) -> None:
@@ -52,9 +60,6 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
 def _verb(verbs: Verbs, name: str, text: str, example: str, function: str) -> argparse.ArgumentParser:
     def run(arguments: argparse.Namespace) -> int:
         # The verbs import pandas and LightGBM; --help should not wait for them.
@@ -77,26 +82,44 @@ def _verb(verbs: Verbs, name: str, text: str, example: str, function: str) -> ar
 
 def _tables(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("your data")
-    group.add_argument("--community", metavar="FOLDER", help="folder with activity, members, deals, contacts (CSV or Parquet)")
+    group.add_argument(
+        "--community",
+        metavar="FOLDER",
+        help="folder with activity, members, deals, contacts (CSV or Parquet)",
+    )
     group.add_argument("--activity", metavar="FILE", help="the log: member_id, occurred_at, action, ...")
     group.add_argument("--members", metavar="FILE")
-    group.add_argument("--deals", metavar="FILE", help="deals: outcome, closed_at, and e-mail, domain, member_id or account_id")
+    group.add_argument(
+        "--deals",
+        metavar="FILE",
+        help="deals: outcome, closed_at, and e-mail, domain, member_id or account_id",
+    )
     group.add_argument("--deal-contacts", metavar="FILE")
     group.add_argument("--contacts", metavar="FILE")
-    group.add_argument("--stackexchange", metavar="FOLDER", help="a Stack Exchange dump instead, XML or Parquet")
-    group.add_argument("--columns", action="append", default=[], metavar="CANONICAL=OWN", help="name your own columns")
+    group.add_argument(
+        "--stackexchange", metavar="FOLDER", help="a Stack Exchange dump instead, XML or Parquet"
+    )
+    group.add_argument(
+        "--columns", action="append", default=[], metavar="CANONICAL=OWN", help="name your own columns"
+    )
     group.add_argument("--tz", default="UTC", help="zone of timestamps that name none (default: UTC)")
 
 
 def _labels(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("labels")
-    group.add_argument("--catalogue", choices=CATALOGUES, help="default: corporate; question for --stackexchange")
+    group.add_argument(
+        "--catalogue", choices=CATALOGUES, help="default: corporate; question for --stackexchange"
+    )
     group.add_argument("--every", default="30d", help="distance of cutoffs (default: 30d)")
     group.add_argument("--horizon", default="90d", help="length of the label window (default: 90d)")
     group.add_argument("--gap", default="0d", help="between cutoff and label window (default: 0d)")
-    group.add_argument("--active-within", default="180d", help="population: active in this time (default: 180d)")
+    group.add_argument(
+        "--active-within", default="180d", help="population: active in this time (default: 180d)"
+    )
     group.add_argument("--enters-on", metavar="ACTION", help="population: members enter with this action")
-    group.add_argument("--share", type=float, default=0.05, help="share of members that sales can approach (default: .05)")
+    group.add_argument(
+        "--share", type=float, default=0.05, help="share of members that sales can approach (default: .05)"
+    )
 
 
 def _demo(verbs: Verbs) -> None:
@@ -107,10 +130,18 @@ def _demo(verbs: Verbs) -> None:
         "leadlight demo --out demo-output",
         "demo",
     )
-    parser.add_argument("--data", metavar="FOLDER", help="a Stack Exchange dump to run first, such as data/travel")
-    parser.add_argument("--community", metavar="FOLDER", help="your own CSV files in place of the simulated community")
-    parser.add_argument("--out", default="demo-output", metavar="FOLDER", help="where results go (default: demo-output)")
-    parser.add_argument("--members", type=int, default=6_000, help="size of the simulated community (default: 6000)")
+    parser.add_argument(
+        "--data", metavar="FOLDER", help="a Stack Exchange dump to run first, such as data/travel"
+    )
+    parser.add_argument(
+        "--community", metavar="FOLDER", help="your own CSV files in place of the simulated community"
+    )
+    parser.add_argument(
+        "--out", default="demo-output", metavar="FOLDER", help="where results go (default: demo-output)"
+    )
+    parser.add_argument(
+        "--members", type=int, default=6_000, help="size of the simulated community (default: 6000)"
+    )
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--top", type=int, default=10, help="names to show (default: 10)")
     parser.add_argument("--no-mlflow", action="store_true", help="log no run")
@@ -171,7 +202,9 @@ def _score(verbs: Verbs) -> None:
     parser.add_argument("--model", required=True, metavar="BUNDLE")
     parser.add_argument("--at", metavar="DATE", help="default: just after the last known fact")
     parser.add_argument("--top", type=int, help="length of the call list; default: all qualified")
-    parser.add_argument("--everybody", action="store_true", help="write every member to --out, not the call list alone")
+    parser.add_argument(
+        "--everybody", action="store_true", help="write every member to --out, not the call list alone"
+    )
     parser.add_argument("--out", metavar="CSV")
 
 

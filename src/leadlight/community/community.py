@@ -36,7 +36,13 @@ Codes = NDArray[np.int64]
 FUTURE_SHARE = 0.05
 """More rows than this after `frozen_at` are an error, not a handful of wrong clocks."""
 
-VOCABULARIES = {"tag": "tag", "group": "group", "role": "role", "job_function": "job_function", "field": "field_code"}
+VOCABULARIES = {
+    "tag": "tag",
+    "group": "group",
+    "role": "role",
+    "job_function": "job_function",
+    "field": "field_code",
+}
 
 
 class Community:
@@ -155,7 +161,11 @@ class Community:
         if table is None:
             table = pa.table({c: pa.array([], pa.string()) for c in columns})
         frame = pd.DataFrame(
-            {c: pd.Series(table[c].to_pylist(), dtype=object) for c in table.column_names if not c.endswith("_at")}
+            {
+                c: pd.Series(table[c].to_pylist(), dtype=object)
+                for c in table.column_names
+                if not c.endswith("_at")
+            }
         )
         people = self.members.facts.rename_axis("member_id").reset_index()
         matches = match_deals(frame, people[["member_id", "account_id", "email", "email_domain"]], self.match)
@@ -191,7 +201,9 @@ class Community:
 
     def _reached(self, table: pa.Table) -> pd.DataFrame:
         codes = member_codes(table["member_id"], self.members.ids)
-        frame = pd.DataFrame({"deal_id": pd.Series(table["deal_id"].to_pylist(), dtype=object), "member": codes})
+        frame = pd.DataFrame(
+            {"deal_id": pd.Series(table["deal_id"].to_pylist(), dtype=object), "member": codes}
+        )
         return frame[frame["member"] >= 0].drop_duplicates()
 
     def _contacts(self, table: pa.Table | None) -> pd.DataFrame | None:
@@ -202,7 +214,9 @@ class Community:
             {
                 "member": member_codes(table["member_id"], self.members.ids),
                 "contacted_us": time_us(table, "contacted_at", NEVER),
-                "chosen_by": pd.Series(table["chosen_by"].to_pylist() if "chosen_by" in columns else None, dtype=object),
+                "chosen_by": pd.Series(
+                    table["chosen_by"].to_pylist() if "chosen_by" in columns else None, dtype=object
+                ),
                 "propensity": table["propensity"].to_numpy() if "propensity" in columns else np.nan,
             },
             index=range(table.num_rows),
@@ -316,7 +330,9 @@ class Community:
         codes: Codes = self.members.ids.get_indexer(wanted).astype(np.int64)
         if (codes < 0).any():
             unknown = list(wanted[codes < 0][:3])
-            raise InputError(f"{int((codes < 0).sum())} member ids are not of this community; the first: {unknown}.")
+            raise InputError(
+                f"{int((codes < 0).sum())} member ids are not of this community; the first: {unknown}."
+            )
         return codes
 
     def forget(self, member_id: Any) -> int:
@@ -336,7 +352,9 @@ class Community:
             keep = np.ones(table.num_rows, bool)
             for column in ("member_id", "other_member_id"):
                 if column in table.column_names:
-                    hit = pc.fill_null(pc.equal(table[column], pa.scalar(member_id, table[column].type)), False)
+                    hit = pc.fill_null(
+                        pc.equal(table[column], pa.scalar(member_id, table[column].type)), False
+                    )
                     keep &= ~hit.to_numpy()
             if name == "deals":
                 keep[list(matched)] = False
@@ -351,7 +369,10 @@ class Community:
         stamp = "simulated, " if self.simulated else ""
         if not self.activity.num_rows:
             return f"Community({stamp}no events, {len(self.members)} members, {len(self.deals)} deals)"
-        first, last = (moment_text(us)[:10] for us in (self.start_us, int(time_us(self.activity, "occurred_at", 0).max())))
+        first, last = (
+            moment_text(us)[:10]
+            for us in (self.start_us, int(time_us(self.activity, "occurred_at", 0).max()))
+        )
         return (
             f"Community({stamp}{self.activity.num_rows} events of {len(self.members)} members, {first} to {last}, "
             f"{len(self.deals)} deals)"
@@ -375,6 +396,8 @@ def _check_columns_argument(columns: Mapping[str, str] | None, raw: dict[str, pa
     present = {c for table in raw.values() for c in table.column_names}
     for canonical_name, own in (columns or {}).items():
         if canonical_name not in known:
-            raise SchemaError(f"columns= names {canonical_name!r}, which is no canonical column{closest(canonical_name, known)}.")
+            raise SchemaError(
+                f"columns= names {canonical_name!r}, which is no canonical column{closest(canonical_name, known)}."
+            )
         if canonical_name not in present:
             raise SchemaError(f"columns= maps {own!r}, which no table has{closest(own, present)}.")

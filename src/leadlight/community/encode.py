@@ -36,7 +36,11 @@ def encode_activity(activity: pa.Table, members: Members) -> EncodedLog:
     if action is None:
         raise ValueError("an activity table has actions")
     offsets, tags = _tags(activity, dictionaries)
-    other = member_codes(activity["other_member_id"], members.ids) if "other_member_id" in activity.column_names else None
+    other = (
+        member_codes(activity["other_member_id"], members.ids)
+        if "other_member_id" in activity.column_names
+        else None
+    )
     return EncodedLog(
         actor=actor,
         time=time,
@@ -79,11 +83,15 @@ def _dictionary(
     rank[order] = np.arange(len(entries))
     rank[-1] = -1
     dictionaries[name] = tuple(entries[i] for i in order)
-    result: NDArray[np.int32] = rank[pc.fill_null(encoded.indices, len(entries)).to_numpy(zero_copy_only=False)]
+    result: NDArray[np.int32] = rank[
+        pc.fill_null(encoded.indices, len(entries)).to_numpy(zero_copy_only=False)
+    ]
     return result
 
 
-def _tags(table: pa.Table, dictionaries: dict[str, tuple[str, ...]]) -> tuple[Codes | None, NDArray[np.int32] | None]:
+def _tags(
+    table: pa.Table, dictionaries: dict[str, tuple[str, ...]]
+) -> tuple[Codes | None, NDArray[np.int32] | None]:
     if "tags" not in table.column_names:
         return None, None
     lists = table["tags"].combine_chunks()
@@ -126,7 +134,9 @@ def _same_domain(
         theirs = np.where(other >= 0, members.domain_at(np.maximum(other, 0), time), -1)
     if "other_domain" in table.column_names:
         encoded = table["other_domain"].combine_chunks().dictionary_encode()
-        lookup = np.array([codes.get(normal_domain(d) or "", -2) for d in encoded.dictionary.to_pylist()] + [-1], np.int64)
+        lookup = np.array(
+            [codes.get(normal_domain(d) or "", -2) for d in encoded.dictionary.to_pylist()] + [-1], np.int64
+        )
         given = lookup[pc.fill_null(encoded.indices, len(lookup) - 1).to_numpy(zero_copy_only=False)]
         theirs = np.where(given == -1, theirs, given)
     mine = np.where(actor >= 0, members.domain_at(np.maximum(actor, 0), time), -1)

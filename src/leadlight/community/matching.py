@@ -14,7 +14,62 @@ from leadlight.errors import InputError
 Match = Literal["email", "domain", "id"]
 
 FREE_MAIL = frozenset(
-    ["gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com", "ymail.com", "icloud.com", "me.com", "mac.com", "aol.com", "gmx.com", "gmx.de", "gmx.net", "web.de", "t-online.de", "freenet.de", "mail.com", "mail.ru", "yandex.ru", "yandex.com", "proton.me", "protonmail.com", "pm.me", "zoho.com", "fastmail.com", "hey.com", "qq.com", "163.com", "126.com", "sina.com", "naver.com", "hanmail.net", "orange.fr", "wanadoo.fr", "free.fr", "laposte.net", "libero.it", "virgilio.it", "btinternet.com", "comcast.net", "verizon.net", "att.net", "hotmail.co.uk", "yahoo.co.uk", "yahoo.fr", "yahoo.de", "hotmail.fr", "live.co.uk", "rocketmail.com", "tutanota.com", "mailinator.com", "freemail.example"]
+    [
+        "gmail.com",
+        "googlemail.com",
+        "outlook.com",
+        "hotmail.com",
+        "live.com",
+        "msn.com",
+        "yahoo.com",
+        "ymail.com",
+        "icloud.com",
+        "me.com",
+        "mac.com",
+        "aol.com",
+        "gmx.com",
+        "gmx.de",
+        "gmx.net",
+        "web.de",
+        "t-online.de",
+        "freenet.de",
+        "mail.com",
+        "mail.ru",
+        "yandex.ru",
+        "yandex.com",
+        "proton.me",
+        "protonmail.com",
+        "pm.me",
+        "zoho.com",
+        "fastmail.com",
+        "hey.com",
+        "qq.com",
+        "163.com",
+        "126.com",
+        "sina.com",
+        "naver.com",
+        "hanmail.net",
+        "orange.fr",
+        "wanadoo.fr",
+        "free.fr",
+        "laposte.net",
+        "libero.it",
+        "virgilio.it",
+        "btinternet.com",
+        "comcast.net",
+        "verizon.net",
+        "att.net",
+        "hotmail.co.uk",
+        "yahoo.co.uk",
+        "yahoo.fr",
+        "yahoo.de",
+        "hotmail.fr",
+        "live.co.uk",
+        "rocketmail.com",
+        "tutanota.com",
+        "mailinator.com",
+        "freemail.example",
+    ]
 )
 """Providers whose domain says nothing about an employer."""
 
@@ -124,12 +179,24 @@ class _Finder:
         return self._by_domain(address, email, domain)
 
     def _by_domain(self, address: str | None, email: Any, domain: Any) -> Found:
-        host = normal_domain(None if domain is None or pd.isna(domain) else str(domain)) or email_domain(address)
+        host = normal_domain(None if domain is None or pd.isna(domain) else str(domain)) or email_domain(
+            address
+        )
         if host is None:
-            why = "no usable address or domain" if email is None or pd.isna(email) else "the address is not readable"
+            why = (
+                "no usable address or domain"
+                if email is None or pd.isna(email)
+                else "the address is not readable"
+            )
             return ("unmatched", None, None, None, why)
         if host in FREE_MAIL:
-            return ("unmatched", None, None, None, "no member has this address, and a free-mail domain names no company")
+            return (
+                "unmatched",
+                None,
+                None,
+                None,
+                "no member has this address, and a free-mail domain names no company",
+            )
         accounts = self.by_domain.get(host, [])
         if len(accounts) == 1:
             return ("matched", "domain", None, accounts[0], "")

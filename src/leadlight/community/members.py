@@ -33,7 +33,9 @@ class Members:
         Account code, -1 for none.
     """
 
-    def __init__(self, table: pa.Table | None, extra_ids: list[pa.ChunkedArray], emails: pd.Series[str] | None) -> None:
+    def __init__(
+        self, table: pa.Table | None, extra_ids: list[pa.ChunkedArray], emails: pd.Series[str] | None
+    ) -> None:
         frame = pd.DataFrame({"member_id": pd.Series([], dtype=object)}) if table is None else _frame(table)
         seen = pd.Index(frame["member_id"].unique())
         for ids in extra_ids:
@@ -43,15 +45,21 @@ class Members:
         facts = newest.reindex(self.ids)
         dated = frame[frame["joined_us"] != NEVER] if "joined_us" in frame else None
         first = None if dated is None else dated.groupby("member_id")["joined_us"].first()
-        facts["joined_us"] = NEVER if first is None else first.reindex(self.ids).fillna(NEVER).astype(np.int64)
+        facts["joined_us"] = (
+            NEVER if first is None else first.reindex(self.ids).fillna(NEVER).astype(np.int64)
+        )
         for column in ("account_id", "email", "email_domain", "role", "job_function"):
             if column not in facts:
                 facts[column] = pd.Series(None, index=facts.index, dtype=object)
         if emails is not None:
-            facts["email"] = facts["email"].astype(object).where(facts["email"].notna(), emails.reindex(self.ids))
+            facts["email"] = (
+                facts["email"].astype(object).where(facts["email"].notna(), emails.reindex(self.ids))
+            )
         facts["email"] = facts["email"].map(normal_email, na_action="ignore").astype(object)
         domains = facts["email_domain"].map(normal_domain, na_action="ignore").astype(object)
-        facts["email_domain"] = domains.where(domains.notna(), facts["email"].map(email_domain, na_action="ignore"))
+        facts["email_domain"] = domains.where(
+            domains.notna(), facts["email"].map(email_domain, na_action="ignore")
+        )
         if "consent" in facts:
             # Where consent is asked for, a member of whom nothing is recorded has not given it.
             facts["refused"] = ~facts["consent"].map(lambda v: v is True or v is np.True_).to_numpy(bool)
@@ -124,7 +132,9 @@ class Members:
 
     def employee_at(self, at_us: int) -> NDArray[np.bool_]:
         """Whether every member was known as an employee strictly before a time."""
-        found: NDArray[np.bool_] = self.role_at(np.arange(len(self), dtype=np.int64), np.full(len(self), at_us)) == "employee"
+        found: NDArray[np.bool_] = (
+            self.role_at(np.arange(len(self), dtype=np.int64), np.full(len(self), at_us)) == "employee"
+        )
         return found
 
     def domain_at(self, code: Codes, at_us: Codes) -> Codes:
@@ -179,7 +189,11 @@ def _codes(values: pd.Series[Any], entries: pd.Index[Any]) -> Codes:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     frame = pd.DataFrame(
-        {c: pd.Series(table[c].to_pylist(), dtype=object) for c in table.column_names if c not in ("joined_at", "valid_from")}
+        {
+            c: pd.Series(table[c].to_pylist(), dtype=object)
+            for c in table.column_names
+            if c not in ("joined_at", "valid_from")
+        }
     )
     if "joined_at" in table.column_names:
         frame["joined_us"] = time_us(table, "joined_at", NEVER)

@@ -37,7 +37,9 @@ def read_table(source: Any, *, name: str, columns: Mapping[str, str] | None = No
     SchemaError
         If a column is there twice, or a renamed one collides.
     """
-    if isinstance(source, (str, Path)) or (isinstance(source, list) and source and isinstance(source[0], (str, Path))):
+    if isinstance(source, (str, Path)) or (
+        isinstance(source, list) and source and isinstance(source[0], (str, Path))
+    ):
         table = _read_files(source, name)
     else:
         try:
@@ -78,7 +80,9 @@ def _read_files(source: str | Path | list[str | Path], name: str) -> pa.Table:
         paths.extend(found)
     if not paths:
         raise InputError(f"No file for the {name} table at {source!s}; looked in {Path.cwd()}.")
-    kinds = {"parquet" if p.lower().endswith(PARQUET) else "csv" if p.lower().endswith(CSV) else p for p in paths}
+    kinds = {
+        "parquet" if p.lower().endswith(PARQUET) else "csv" if p.lower().endswith(CSV) else p for p in paths
+    }
     if len(kinds) > 1 or not kinds <= {"parquet", "csv"}:
         raise InputError(f"The {name} table has files of kinds {sorted(kinds)}; give all CSV or all Parquet.")
     return _query(paths, kinds.pop(), name)
@@ -97,7 +101,11 @@ def _query(paths: list[str], kind: str, name: str) -> pa.Table:
         # A SET takes no bound value; a quote inside a path is doubled.
         allowed = ", ".join("'" + p.replace("'", "''") + "'" for p in {*resolved, *patterns})
         connection.execute(f"SET allowed_paths = [{allowed}]")
-        for setting in ("enable_external_access", "autoinstall_known_extensions", "autoload_known_extensions"):
+        for setting in (
+            "enable_external_access",
+            "autoinstall_known_extensions",
+            "autoload_known_extensions",
+        ):
             connection.execute(f"SET {setting} = false")
         connection.execute("SET lock_configuration = true")
         if kind == "csv":

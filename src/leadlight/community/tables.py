@@ -142,9 +142,13 @@ def _require(raw: pa.Table, name: str) -> None:
         )
     if name == "deals":
         if not {"opened_at", "closed_at"} & set(raw.column_names):
-            raise SchemaError("The deals table needs closed_at or opened_at: a deal without a date teaches nothing.")
+            raise SchemaError(
+                "The deals table needs closed_at or opened_at: a deal without a date teaches nothing."
+            )
         if not {"member_id", "account_id", "email", "domain"} & set(raw.column_names):
-            raise SchemaError("The deals table needs one of member_id, account_id, email or domain to find the buyer.")
+            raise SchemaError(
+                "The deals table needs one of member_id, account_id, email or domain to find the buyer."
+            )
 
 
 def same_identifiers(tables: dict[str, pa.Table], columns: tuple[str, ...]) -> dict[str, pa.Table]:
@@ -185,12 +189,16 @@ def time_us(table: pa.Table, column: str, missing: int) -> np.ndarray[Any, np.dt
     """Return a time column as int64 microseconds, `missing` where it is null or absent."""
     if column not in table.column_names:
         return np.full(table.num_rows, missing, np.int64)
-    found: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(pc.cast(table[column], pa.int64()), missing).to_numpy()
+    found: np.ndarray[Any, np.dtype[np.int64]] = pc.fill_null(
+        pc.cast(table[column], pa.int64()), missing
+    ).to_numpy()
     return found
 
 
 def visible_from(table: pa.Table, at: str = "occurred_at") -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return max(at, known_at) in microseconds."""
     occurred = time_us(table, at, np.iinfo(np.int64).min)
-    found: np.ndarray[Any, np.dtype[np.int64]] = np.maximum(occurred, time_us(table, "known_at", np.iinfo(np.int64).min))
+    found: np.ndarray[Any, np.dtype[np.int64]] = np.maximum(
+        occurred, time_us(table, "known_at", np.iinfo(np.int64).min)
+    )
     return found

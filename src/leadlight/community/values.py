@@ -42,7 +42,9 @@ def check_zone(tz: str) -> None:
     try:
         zoneinfo.ZoneInfo(tz)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError, TypeError) as error:
-        raise InputError(f"tz is {tz!r}; give the name of a zone such as 'Europe/Berlin' or 'UTC'.") from error
+        raise InputError(
+            f"tz is {tz!r}; give the name of a zone such as 'Europe/Berlin' or 'UTC'."
+        ) from error
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -128,10 +130,12 @@ def to_flag(values: pa.Array, tz: str, name: str) -> Converted:
 
 
 def to_outcome(values: pa.Array, tz: str, name: str) -> Converted:
-    """"won", "lost" or null for open; other words are unreadable."""
+    """Won, lost, or null for open; other words are unreadable."""
     if pa.types.is_boolean(values.type):
         return pc.if_else(values, "won", "lost"), _none_bad(values)
-    text = [None if v is None else re.sub(r"[\s_-]+", " ", str(v)).strip().lower() for v in values.to_pylist()]
+    text = [
+        None if v is None else re.sub(r"[\s_-]+", " ", str(v)).strip().lower() for v in values.to_pylist()
+    ]
     bad = np.array([v is not None and v not in OUTCOMES for v in text], bool)
     return pa.array([None if v is None else OUTCOMES.get(v) for v in text], pa.string()), bad
 
@@ -147,7 +151,9 @@ def to_tags(values: pa.Array, tz: str, name: str) -> Converted:
         try:
             return values.cast(pa.list_(pa.string())), _none_bad(values)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise ColumnTypeError(f"{name} is of type {kind}; give lists of text, or text such as 'a|b'.") from error
+            raise ColumnTypeError(
+                f"{name} is of type {kind}; give lists of text, or text such as 'a|b'."
+            ) from error
     encoded = _as_text(values).dictionary_encode()
     lists: list[list[str] | None] = []
     unreadable: list[bool] = []
@@ -187,7 +193,9 @@ def to_time(values: pa.Array, tz: str, name: str) -> Converted:
     if pa.types.is_null(kind):
         return values.cast(UTC), _none_bad(values)
     if not _is_text(kind) and not pa.types.is_dictionary(kind):
-        raise ColumnTypeError(f"{name} is of type {kind}; give timestamps, dates or ISO 8601 text, not numbers.")
+        raise ColumnTypeError(
+            f"{name} is of type {kind}; give timestamps, dates or ISO 8601 text, not numbers."
+        )
     return _parse(_as_text(values).to_pandas(), tz)
 
 

@@ -65,37 +65,68 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     design = np.stack([margin, np.ones_like(margin)], axis=1)
     beta = np.array([1.0, 0.0])
     free = np.array([not few, True])
-    beta = _climb(beta, design, y, weight, free)
+    beta = climb(beta, design, y, weight, free)
     if beta[0] < SMALLEST_SLOPE:
         # Margins that rank no better than chance out of fold keep their order and say almost nothing; the mean stays right.
-        beta = _climb(np.array([SMALLEST_SLOPE, beta[1]]), design, y, weight, np.array([False, True]))
+        beta = climb(np.array([SMALLEST_SLOPE, beta[1]]), design, y, weight, np.array([False, True]))
     p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500, 500)))
     scores = design * (weight * (y - p))[:, None]
     _, codes = np.unique(groups, return_inverse=True)
     summed = np.zeros((codes.max() + 1, 2))
     np.add.at(summed, codes, scores)
-    meat = summed.T @ summed
     hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
     covariance = np.zeros((2, 2))
     inverse = np.linalg.inv(hessian[np.ix_(free, free)])
-    covariance[np.ix_(free, free)] = inverse @ meat[np.ix_(free, free)] @ inverse
+    # As a sum of squares: multiplied out, rounding makes it no covariance where the classes are all but separated.
+    moved = summed[:, free] @ inverse
+    covariance[np.ix_(free, free)] = moved.T @ moved
     cross = float(covariance[0, 1])
     return Calibration(
         float(beta[0]), float(beta[1]), ((float(covariance[0, 0]), cross), (cross, float(covariance[1, 1])))
     )
 
 
-def _climb(beta: Values, design: Values, y: Values, weight: Values, free: NDArray[np.bool_]) -> Values:
-    """Newton steps to the maximum of the likelihood over the free coefficients."""
-    beta = beta.copy()
-    for _ in range(100):
+LONGEST_STEP = 5.0
+
+
+def climb(start: Values, design: Values, y: Values, weight: Values, free: NDArray[np.bool_]) -> Values:
+    """Maximise the logistic likelihood over the free coefficients: Newton steps, halved until they climb.
+
+    Parameters
+    ----------
+    start : float64 array of shape (2,)
+    design : float64 array of shape (n, 2)
+    y, weight : float64 arrays of shape (n,)
+    free : bool array of shape (2,)
+
+    Returns
+    -------
+    float64 array of shape (2,)
+        Finite where the classes are separated, too: there it stops once nothing more is gained.
+    """
+    beta = start.copy()
+    height = _likelihood(design @ beta, y, weight)
+    for _ in range(200):
         p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500, 500)))
         gradient = design.T @ (weight * (y - p))
         hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.zeros(2)
         step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
-        # Long first steps from a poor start overshoot; a bound keeps the iteration where the likelihood is concave.
-        beta += np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-10:
+        # Full Newton steps from a poor start overshoot and come back, for ever.
+        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+        for _ in range(60):
+            reached = _likelihood(design @ (beta + step), y, weight)
+            if reached >= height:
+                break
+            step /= 2
+        else:
+            break
+        beta, gained, height = beta + step, reached - height, reached
+        # A gain falls with the square of the error, so the step that was just taken left none to speak of.
+        if gained <= 1e-13 * float(weight.sum()):
             break
     return beta
+
+
+def _likelihood(log_odds: Values, y: Values, weight: Values) -> float:
+    return float(weight @ (y * log_odds - np.logaddexp(0.0, log_odds)))

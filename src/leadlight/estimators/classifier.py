@@ -27,8 +27,8 @@ from leadlight.estimators.inputs import (
 )
 from leadlight.estimators.parts import fit_linear, fit_trees, tree_settings
 from leadlight.kernels.linear import linear_margin, sigmoid
-from leadlight.runtime.model import Model
 from leadlight.runtime.lightgbm_text import parse_lightgbm
+from leadlight.runtime.model import Model
 
 Values = NDArray[np.float64]
 
@@ -157,8 +157,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.n_positive_groups_ = len(np.unique(data.groups[(data.y > 0) & (data.weight > 0)]))
         self.n_unlabelled_ = data.dropped
         if self.calibration is not None and self.n_positive_groups_ < FEW_POSITIVES:
+            few = "account or member is" if self.n_positive_groups_ == 1 else "accounts or members are"
             warnings.warn(
-                f"Only {self.n_positive_groups_} accounts or members are positive: probabilities are rough, and at most "
+                f"Only {self.n_positive_groups_} {few} positive: probabilities are rough, and at most "
                 "their mean level is calibrated. Look at the interval.",
                 LeadlightWarning,
                 stacklevel=2,
@@ -205,7 +206,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         ]
         # Threads: LightGBM and BLAS release the lock, and processes would copy the rows.
         parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(_fold)(data, train, test, settings, rounds, self.ridge if self.blend else None, self.random_state)
+            delayed(_fold)(
+                data, train, test, settings, rounds, self.ridge if self.blend else None, self.random_state
+            )
             for train, test in splits
         )
         margins = np.full((len(data.y), 2), np.nan)
@@ -231,7 +234,17 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         rows = data.calibrate_on & latest_rows(data.times, asked, data.groups)
         if not 0 < data.y[rows].sum() < rows.sum():
             rows = np.ones(len(data.y), bool)
-        self.calibration_ = fit_sigmoid(margin[rows], data.y[rows], np.ones(int(rows.sum())), data.groups[rows])
+        found = len(np.unique(data.groups[rows & (data.y > 0)]))
+        if found < FEW_POSITIVES <= self.n_positive_groups_:
+            warnings.warn(
+                f"Only {found} of the {self.n_positive_groups_} positive accounts or members may be calibrated on: only the "
+                "mean level of the probabilities is calibrated.",
+                LeadlightWarning,
+                stacklevel=3,
+            )
+        self.calibration_ = fit_sigmoid(
+            margin[rows], data.y[rows], np.ones(int(rows.sum())), data.groups[rows]
+        )
 
     def decision_function(self, X: Any) -> Values:
         """Return calibrated log-odds, shape (n,)."""
@@ -282,7 +295,14 @@ class _Rows:
 
     @classmethod
     def checked(
-        cls, owner: LeadClassifier, X: Any, y: Any, sample_weight: Any, groups: Any, times: Any, calibrate_on: Any
+        cls,
+        owner: LeadClassifier,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        groups: Any,
+        times: Any,
+        calibrate_on: Any,
     ) -> _Rows:
         values = matrix(X, owner.columns_, owner.infinite)
         coded, classes, known = labels(y)
@@ -290,12 +310,18 @@ class _Rows:
             raise InputError(f"X has {len(values)} rows and y {len(coded)}.")
         weight = weights(sample_weight, len(values))
         if len(np.unique(coded[known & (weight > 0)])) < 2:
-            raise InputError("sample_weight leaves rows of one class only; there is nothing to learn to tell apart.")
+            raise InputError(
+                "sample_weight leaves rows of one class only; there is nothing to learn to tell apart."
+            )
         rows = len(values)
         group = index_level(X, "member_id") if groups is None else per_row(groups, rows, "groups")
         group = np.arange(rows) if group is None else group
         time = index_level(X, "cutoff") if times is None else per_row(times, rows, "times")
-        mask = np.ones(rows, bool) if calibrate_on is None else per_row(calibrate_on, rows, "calibrate_on").astype(bool)
+        mask = (
+            np.ones(rows, bool)
+            if calibrate_on is None
+            else per_row(calibrate_on, rows, "calibrate_on").astype(bool)
+        )
         _, group_codes = np.unique(group.astype(str) if group.dtype == object else group, return_inverse=True)
         return cls(
             values[known],
@@ -341,7 +367,13 @@ def _fold(
     if ridge is not None:
         part = fit_linear(X, y, weight, ridge)
         margins[:, 1] = linear_margin(
-            data.X[test], part.mean, part.scale, part.coef, part.missing_coef, part.missing_rate, part.intercept
+            data.X[test],
+            part.mean,
+            part.scale,
+            part.coef,
+            part.missing_coef,
+            part.missing_rate,
+            part.intercept,
         )
     return margins
 

@@ -83,7 +83,7 @@ def labels(y: Any) -> tuple[Values, NDArray[Any], NDArray[np.bool_]]:
         )
     if len(classes) < 2:
         raise InputError(
-            f"y holds {len(classes)} class: {len(values)} labels, all {classes[0] if len(classes) else 'missing'!r}; "
+            f"y holds {len(classes)} class: {len(values)} labels, all {classes.tolist()[0] if len(classes) else 'missing'!r}; "
             "there is nothing to learn to tell apart."
         )
     coded = np.zeros(len(series))

@@ -58,7 +58,9 @@ def fit_trees(
         **settings,
     }
     names = [f"f{j}" for j in range(X.shape[1])]
-    data = lgb.Dataset(X, y, weight=weight, feature_name=names, params={"verbosity": -1, "max_bin": settings["max_bin"]})
+    data = lgb.Dataset(
+        X, y, weight=weight, feature_name=names, params={"verbosity": -1, "max_bin": settings["max_bin"]}
+    )
     return lgb.train(parameters, data, num_boost_round=rounds)
 
 

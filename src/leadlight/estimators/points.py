@@ -13,7 +13,15 @@ from sklearn.linear_model import LogisticRegression
 
 from leadlight.errors import InputError, closest
 from leadlight.estimators.calibration import fit_sigmoid
-from leadlight.estimators.inputs import UnfittedError, check_fitted, column_names, labels, matrix, per_row, weights
+from leadlight.estimators.inputs import (
+    UnfittedError,
+    check_fitted,
+    column_names,
+    labels,
+    matrix,
+    per_row,
+    weights,
+)
 from leadlight.kernels.linear import sigmoid
 from leadlight.plan import HandSetPoints, Plan
 from leadlight.runtime.frames import named_columns
@@ -85,10 +93,14 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
         weight = weights(sample_weight, len(values))
         used = known & (weight > 0)
         if len(np.unique(coded[used])) < 2:
-            raise InputError("sample_weight leaves rows of one class only; there is nothing to learn to tell apart.")
+            raise InputError(
+                "sample_weight leaves rows of one class only; there is nothing to learn to tell apart."
+            )
         if self.rules is None:
             ordinary = np.maximum(np.nan_to_num(values), 0.0)
-            self.caps_ = np.quantile(ordinary[used], 0.95, axis=0, weights=weight[used], method="inverted_cdf")
+            self.caps_ = np.quantile(
+                ordinary[used], 0.95, axis=0, weights=weight[used], method="inverted_cdf"
+            )
         total = self.points_for(X)
         group = np.arange(len(total)) if groups is None else per_row(groups, len(total), "groups")
         self.scale_ = float(np.sqrt(np.cov(total[used], aweights=weight[used], ddof=0))) or 1.0
@@ -118,7 +130,7 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
             name: np.minimum(sum(weight * values[:, at[column]] for column, weight in rule.units), rule.cap)
             for name, rule in self.rules.items()
         }
-        return pd.DataFrame(units, index=range(len(X) if not wanted else len(values)))
+        return pd.DataFrame(units, index=range(len(next(iter(table.values()), ()))))
 
     def points_for(self, X: Any) -> Values:
         """Return the points of each row, shape (n,)."""
@@ -136,12 +148,16 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
 
     def _check(self) -> None:
         if self.rules is None and not hasattr(self, "caps_"):
-            raise UnfittedError("A PointsScorer without rules learns its caps; call fit(X, y) first, or give rules.")
+            raise UnfittedError(
+                "A PointsScorer without rules learns its caps; call fit(X, y) first, or give rules."
+            )
         known = self._names() if self.rules is None else tuple(self.rules)
         unknown = [name for name in self.points or {} if name not in known]
         if unknown:
             what = "column" if self.rules is None else "rule"
-            raise InputError(f"points= names {unknown[0]!r}, which has no {what}{closest(unknown[0], known)}.")
+            raise InputError(
+                f"points= names {unknown[0]!r}, which has no {what}{closest(unknown[0], known)}."
+            )
 
     def decision_function(self, X: Any) -> Values:
         """Return log-odds, shape (n,)."""
@@ -168,7 +184,9 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
         return tags
 
 
-def worth(scorer: PointsScorer, X: Any, y: Any, groups: Any, *, rounds: int = 100, seed: int = 0) -> pd.DataFrame:
+def worth(
+    scorer: PointsScorer, X: Any, y: Any, groups: Any, *, rounds: int = 100, seed: int = 0
+) -> pd.DataFrame:
     """Compare hand-set points with what the deals say each behaviour is worth.
 
     A logistic regression on the same capped, decayed units gives a coefficient per unit; they are scaled so that the
@@ -220,6 +238,12 @@ def worth(scorer: PointsScorer, X: Any, y: Any, groups: Any, *, rounds: int = 10
     if seen.any():
         low[seen], high[seen] = np.nanpercentile(stacked[:, seen], [2.5, 97.5], axis=0)
     return pd.DataFrame(
-        {"hand_set": each, "deals_say": point, "low": low, "high": high, "members": (values > 0).mean(axis=0)},
+        {
+            "hand_set": each,
+            "deals_say": point,
+            "low": low,
+            "high": high,
+            "members": (values > 0).mean(axis=0),
+        },
         index=pd.Index(units.columns, name="behaviour"),
     )

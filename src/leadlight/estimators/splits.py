@@ -39,7 +39,9 @@ class TemporalSplit:
         """Return the number of splits."""
         return self.n_splits
 
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    def split(
+        self, X: Any, y: Any = None, groups: Any = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
         """Yield (train, test) positions; the times are X's index level or column `cutoff`.
 
         Raises
@@ -64,5 +66,7 @@ class TemporalSplit:
             train = np.flatnonzero(at + embargo <= block[0])
             test = np.flatnonzero((at >= block[0]) & (at <= block[-1]))
             if not len(train):
-                raise InputError(f"The embargo of {self.embargo} leaves no training rows before {pd.Timestamp(block[0], unit='us')}.")
+                raise InputError(
+                    f"The embargo of {self.embargo} leaves no training rows before {pd.Timestamp(block[0], unit='us')}."
+                )
             yield train, test

@@ -27,7 +27,9 @@ LABELS = {
 }
 
 
-def baseline_score(name: str, plan: Plan, train: tuple[pd.DataFrame, Values, Values], test: pd.DataFrame) -> Values:
+def baseline_score(
+    name: str, plan: Plan, train: tuple[pd.DataFrame, Values, Values], test: pd.DataFrame
+) -> Values:
     """Return the baseline's score of each test row, higher is likelier.
 
     Parameters
@@ -60,7 +62,9 @@ def baseline_score(name: str, plan: Plan, train: tuple[pd.DataFrame, Values, Val
             part.intercept,
         )
     if name == "lightgbm":
-        model = lgb.LGBMClassifier(verbosity=-1, random_state=0, n_jobs=1, deterministic=True, force_row_wise=True)
+        model = lgb.LGBMClassifier(
+            verbosity=-1, random_state=0, n_jobs=1, deterministic=True, force_row_wise=True
+        )
         model.fit(X.to_numpy(float), y, sample_weight=weight)
         return np.asarray(model.booster_.predict(test.to_numpy(float), raw_score=True, num_threads=1), float)
     if name == "random":
@@ -75,4 +79,5 @@ def _recency(test: pd.DataFrame) -> Values:
     if not columns:
         return np.zeros(len(test))
     days: Any = test[columns].min(axis=1).to_numpy(float)
-    return -np.nan_to_num(days, nan=1e9)
+    recent: Values = -np.nan_to_num(days, nan=1e9)
+    return recent

@@ -75,17 +75,34 @@ def evaluate(
     LeakageError
         If a test cutoff lies before the end of a training window.
     """
+    unknown = [name for name in baselines if name not in BASELINES]
+    if unknown or isinstance(baselines, str):
+        raise InputError(f"baselines is {baselines!r}; give a tuple of names from {BASELINES}.")
+    if not 0 < share <= 1:
+        raise InputError(f"share is {share}; it must be in (0, 1], such as .05.")
+    if hasattr(qualifier, "plan_") and not hasattr(qualifier, "training_"):
+        raise InputError(
+            "This qualifier was loaded from a bundle, which keeps no training rows for the baselines. "
+            "Fit it again, or judge the one that was fitted."
+        )
     if not hasattr(qualifier, "plan_"):
         qualifier, test = _fit_on_earlier(qualifier, community, test)
     test = test.labelled()
     _check_later(qualifier, test)
     y = test.label.to_numpy(float)
     if not 0 < y.sum() < len(y):
-        raise InputError(f"The test rows hold {int(y.sum())} positives of {len(y)}; there is nothing to rank.")
+        raise InputError(
+            f"The test rows hold {int(y.sum())} positives of {len(y)}; there is nothing to rank."
+        )
     X = build_features(community, test, qualifier.plan_)
     probability = qualifier.predict_proba(X)[:, 1]
     scores: dict[str, Values] = {"leadlight": probability}
     X_train, y_train, weight, train_groups = qualifier.training_
+    points = PointsScorer.from_plan(qualifier.plan_)
+    notes: tuple[str, ...] = ()
+    if "points" in baselines and not points.rules:
+        baselines = tuple(name for name in baselines if name != "points")
+        notes = ("No behaviour of this catalogue has hand-set points, so there are none to compare with.",)
     for name in baselines:
         scores[name] = baseline_score(name, qualifier.plan_, (X_train, y_train, weight), X)
     cutoff, groups = test.cutoff_us, test.groups
@@ -110,10 +127,9 @@ def evaluate(
         "simulated": community.simulated,
         "estimand": getattr(qualifier, "estimand_", ""),
     }
-    points = PointsScorer.from_plan(qualifier.plan_)
     learned = worth(points, X_train, y_train, train_groups) if points.rules else None
     audit = audit_leakage(X_train, pd.Series(y_train, index=X_train.index))
-    return Report(table, judge.curves(draws), test_counts(test), settings, learned, audit)
+    return Report(table, judge.curves(draws), test_counts(test), settings, learned, audit, notes)
 
 
 def test_counts(test: Observations) -> pd.DataFrame:
@@ -123,6 +139,8 @@ def test_counts(test: Observations) -> pd.DataFrame:
     counts = pd.DataFrame({"rows": grouped.size(), "positive": grouped["label"].sum()})
     for outcome in ("won", "lost", "open"):
         counts[outcome] = (frame["outcome"] == outcome).groupby(frame["cutoff"]).sum()
+    contacted = (frame["contacted"] == True).astype(bool)  # noqa: E712 - None is not True
+    counts["contacted"] = contacted.groupby(frame["cutoff"]).sum()
     return counts
 
 
@@ -133,7 +151,9 @@ def _fit_on_earlier(qualifier: Any, community: Community, rows: Observations) ->
     rows = rows.labelled()
     cutoffs = np.unique(rows.cutoff_us)
     if len(cutoffs) < 4:
-        raise InputError(f"{len(cutoffs)} cutoffs are too few to train on the earlier and test on the later ones.")
+        raise InputError(
+            f"{len(cutoffs)} cutoffs are too few to train on the earlier and test on the later ones."
+        )
     start = int(cutoffs[int(len(cutoffs) * 0.7)])
     train, test = rows.split(start, start)
     return clone(qualifier).fit(community, train), test
@@ -153,7 +173,12 @@ class _Judge:
     """All metrics of all models for one vector of row weights."""
 
     def __init__(
-        self, y: Values, groups: NDArray[Any], chosen: dict[str, NDArray[np.bool_]], scores: dict[str, Values], p: Values
+        self,
+        y: Values,
+        groups: NDArray[Any],
+        chosen: dict[str, NDArray[np.bool_]],
+        scores: dict[str, Values],
+        p: Values,
     ) -> None:
         self.y, self.chosen, self.probability = y, chosen, p
         self.rankings = {name: Ranking(score, y) for name, score in scores.items()}
@@ -184,7 +209,9 @@ class _Judge:
         if name == "leadlight":
             expected = float((weight * self.probability).sum())
             found["log_loss"] = log_loss(self.probability, self.y, weight)
-            found["observed_expected"] = float((weight * self.y).sum()) / expected if expected > 0 else float("nan")
+            found["observed_expected"] = (
+                float((weight * self.y).sum()) / expected if expected > 0 else float("nan")
+            )
         return found
 
     def table(self, draws: list[Values]) -> pd.DataFrame:
@@ -194,7 +221,12 @@ class _Judge:
         rows = []
         for name, figures in point.items():
             for metric, value in figures.items():
-                row = {"model": name, "metric": metric, "value": value, **_interval(redrawn[name], metric, "")}
+                row = {
+                    "model": name,
+                    "metric": metric,
+                    "value": value,
+                    **_interval(redrawn[name], metric, ""),
+                }
                 if name != "leadlight":
                     row["difference"] = point["leadlight"][metric] - value
                     gap = redrawn["leadlight"] - redrawn[name] if len(draws) else redrawn[name]
@@ -211,7 +243,9 @@ class _Judge:
             called = np.concatenate([[0.0], (hits + alarms) / len(self.y)])
             reached = np.concatenate([[0.0], hits / hits[-1]])
             grid = np.linspace(0, 1, 101)
-            gains.append(pd.DataFrame({"model": name, "called": grid, "reached": np.interp(grid, called, reached)}))
+            gains.append(
+                pd.DataFrame({"model": name, "called": grid, "reached": np.interp(grid, called, reached)})
+            )
         return {"gains": pd.concat(gains, ignore_index=True), "calibration": self._calibration(draws)}
 
     def _calibration(self, draws: list[Values]) -> pd.DataFrame:
@@ -226,7 +260,9 @@ class _Judge:
             inside = band == k
             if not inside.any():
                 continue
-            observed = [float(np.average(self.y[inside], weights=w[inside])) for w in draws if w[inside].sum() > 0]
+            observed = [
+                float(np.average(self.y[inside], weights=w[inside])) for w in draws if w[inside].sum() > 0
+            ]
             low, high = np.percentile(observed, [2.5, 97.5]) if observed else (np.nan, np.nan)
             rows.append(
                 {

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leadlight.estimators.calibration import climb
+
 Values = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -63,8 +65,10 @@ class Ranking:
     def false_positives_at_recall(self, weight: Values, recall: float) -> float:
         """False alarms when just so many are called that `recall` of the positives is reached."""
         hits, alarms = self.curve(weight)
-        if not len(hits) or hits[-1] <= 0:
+        if not len(hits) or hits[-1] <= 0 or np.isnan(recall):
             return float("nan")
+        if recall <= 0:
+            return 0.0
         at = int(np.searchsorted(hits, recall * hits[-1] - 1e-9))
         return float(alarms[min(at, len(alarms) - 1)])
 
@@ -98,14 +102,7 @@ def calibration_slope(probability: Values, y: Values) -> float:
     if y.sum() < 2 or z.std() < 1e-9:
         return float("nan")
     design = np.stack([z, np.ones_like(z)], axis=1)
-    beta = np.array([1.0, 0.0])
-    for _ in range(50):
-        q = 1 / (1 + np.exp(-np.clip(design @ beta, -50, 50)))
-        hessian = (design * (q * (1 - q))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.clip(np.linalg.solve(hessian, design.T @ (y - q)), -2, 2)
-        beta = beta + step
-        if np.abs(step).max() < 1e-9:
-            break
+    beta = climb(np.array([1.0, 0.0]), design, y, np.ones(len(y)), np.array([True, True]))
     return float(beta[0])
 
 
@@ -115,5 +112,6 @@ def account_draws(groups: NDArray[Any], rounds: int, seed: int) -> list[Values]:
     count = int(codes.max()) + 1 if len(codes) else 0
     rng = np.random.default_rng(seed)
     return [
-        np.bincount(rng.integers(0, count, count), minlength=count)[codes].astype(float) for _ in range(rounds if count else 0)
+        np.bincount(rng.integers(0, count, count), minlength=count)[codes].astype(float)
+        for _ in range(rounds if count else 0)
     ]

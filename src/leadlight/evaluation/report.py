@@ -69,7 +69,9 @@ class Report:
         reached = self.metric("buyers_reached")
         text = f"Calling the best {s['share']:.0%} at each of {s['cutoffs']} dates (about {s['calls']:.0f} calls each), "
         if ("points", "buyers_reached") in self.table.index:
-            text += f"your points reach {self.metric('buyers_reached', 'points'):.0f} of {s['buyers']} buyers, "
+            text += (
+                f"your points reach {self.metric('buyers_reached', 'points'):.0f} of {s['buyers']} buyers, "
+            )
             text += f"this reaches {reached:.0f}."
         else:
             text += f"this reaches {reached:.0f} of {s['buyers']} buyers."
@@ -83,7 +85,11 @@ class Report:
                 return "-"
             digits = 0 if row.name[1] in COUNTS else 3
             text = f"{row['value']:.{digits}f}"
-            return text if not np.isfinite(row["low"]) else f"{text} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+            return (
+                text
+                if not np.isfinite(row["low"])
+                else f"{text} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+            )
 
         cells = self.table.apply(cell, axis=1).unstack("metric")
         models = list(dict.fromkeys(self.table.index.get_level_values("model")))
@@ -99,7 +105,12 @@ class Report:
         return lost
 
     def __str__(self) -> str:
-        table = self.wide()[[METRICS[m] for m in ("average_precision", "auc", "false_negatives", "false_positives")]]
+        table = self.wide()[
+            [
+                METRICS[m]
+                for m in ("average_precision", "auc", "buyers_reached", "false_negatives", "false_positives")
+            ]
+        ]
         return f"{self.sentence}\n\n{table.to_string()}"
 
     __repr__ = __str__

@@ -5,49 +5,31 @@ The rooms that make reports and scores lie beside and above this one; the protoc
 
 from __future__ import annotations
 
-import io
 import math
 import os
-import re
 import secrets
-import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import Any, Protocol, Self
 
-import numpy as np
 import pandas as pd
 
 from leadlight.errors import InputError
-from leadlight.explain.plots import (
-    BLUE,
-    MODELS,
-    Evaluation,
-    calibration_data,
-    gains_data,
-    importance_data,
-    plot_calibration,
-    plot_gains,
-    plot_importance,
-    plot_worth,
-    worth_data,
+from leadlight.explain.figures import draw_figures, gains_table
+from leadlight.explain.plots import MODELS, Evaluation, calibration_data, importance_data, worth_data
+from leadlight.explain.words import (
+    UNDECIDED,
+    UNSEEN,
+    loss,
+    more_or_fewer,
+    number,
+    percent,
+    span,
+    trust,
+    verdict,
+    worth_verdict,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-INK: Final = "#010203"
-"""Drawn in place of black and replaced by the page's own text colour, so that plots follow light and dark."""
-
-DASH: Final = "\u2013"
-MINUS: Final = "\u2212"
-
-UNDECIDED: Final = "cannot tell yet"
-UNSEEN: Final = "never seen, so nothing is known"
-
-_DRAWING = threading.Lock()  # matplotlib's settings belong to the process
 
 
 class Judged(Evaluation, Protocol):
@@ -151,20 +133,20 @@ def write_report(
         report=report,
         settings={} if report is None else report.settings,
         reached=[] if report is None else list(_reached(report)),
-        verdict="" if report is None else _verdict(report),
-        trust="" if report is None else _trust(report),
-        losses=[] if report is None else [_loss(text) for text in report.losses()],
+        verdict="" if report is None else verdict(report.table, report.settings["buyers"]),
+        trust="" if report is None else trust(report.table),
+        losses=[] if report is None else [loss(text) for text in report.losses()],
         wide=None if report is None else report.wide().rename(index=MODELS).T,
         scored=None if scores is None else _scored(scores),
         calls=None if scores is None or aggregate else list(_calls(scores.top(top).frame)),
         worth=None if worth is None else list(_worth(worth)),
         importance=None if importance is None else importance_data(importance),
-        gains=None if report is None else _gains_table(report),
+        gains=None if report is None else gains_table(report),
         bands=None if report is None else calibration_data(report),
-        figures=_figures(report, worth, importance),
-        number=_number,
-        percent=_percent,
-        span=_span,
+        figures=draw_figures(report, worth, importance),
+        number=number,
+        percent=percent,
+        span=span,
         models=MODELS,
     )
     _replace(target, page)
@@ -201,39 +183,6 @@ def _replace(target: Path, page: str) -> None:
         raise
 
 
-# Numbers as words ---------------------------------------------------------------------------------------------------
-
-
-def _number(value: float) -> str:
-    """Return at most two digits after the point, fewer for larger numbers; a true minus sign."""
-    if not math.isfinite(value):
-        return DASH
-    digits = 0 if abs(value) >= 9.95 else 1 if abs(value) >= 0.995 else 2
-    text = f"{value:,.{digits}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text.replace("-", MINUS)
-
-
-def _percent(value: float) -> str:
-    if not math.isfinite(value):
-        return DASH
-    if 0 < value < 0.0005:
-        return "below 0.1%"
-    return f"{value:.1%}" if value < 0.0995 else f"{value:.0%}"
-
-
-def _span(low: float, high: float, form: Callable[[float], str] = _number) -> str:
-    """Return an interval in brackets; nothing where it is unknown."""
-    return f"({form(low)} to {form(high)})" if math.isfinite(low) and math.isfinite(high) else ""
-
-
-def _text(value: Any) -> str:
-    return "" if pd.isna(value) else str(value)
-
-
-# Sections -----------------------------------------------------------------------------------------------------------
-
-
 def _scored(scores: Ranked) -> dict[str, Any]:
     frame = scores.frame
     grades = frame["grade"].value_counts()
@@ -253,8 +202,8 @@ def _calls(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "place": place,
             "member": _text(row["member_id"]),
             "account": _text(row["account_id"]),
-            "chance": _percent(row["probability"]),
-            "span": _span(row["low"], row["high"], _percent),
+            "chance": percent(row["probability"]),
+            "span": span(row["low"], row["high"], percent),
             "grade": _text(row["grade"]),
             "reasons": [(bool(reason.contribution < 0), reason.text) for reason in row["reasons"]],
         }
@@ -268,167 +217,30 @@ def _reached(report: Judged) -> Iterator[dict[str, Any]]:
         gap = reached["difference"]
         yield {
             "model": model,
-            "reached": _number(reached["value"]),
-            "reached_span": _span(reached["low"], reached["high"]),
-            "missed": _number(buyers - reached["value"]),
-            "wasted": _number(wasted["value"]),
-            "wasted_span": _span(wasted["low"], wasted["high"]),
-            "gap": "" if not math.isfinite(gap) else _more(gap),
-            "gap_span": _span(reached["difference_low"], reached["difference_high"]),
+            "reached": number(reached["value"]),
+            "reached_span": span(reached["low"], reached["high"]),
+            "missed": number(buyers - reached["value"]),
+            "wasted": number(wasted["value"]),
+            "wasted_span": span(wasted["low"], wasted["high"]),
+            "gap": "" if not math.isfinite(gap) else more_or_fewer(gap),
+            "gap_span": span(reached["difference_low"], reached["difference_high"]),
         }
-
-
-def _more(gap: float) -> str:
-    return "as many" if gap == 0 else f"{_number(abs(gap))} {'more' if gap > 0 else 'fewer'}"
-
-
-def _verdict(report: Judged) -> str:
-    """Say whether the difference to the points could be chance."""
-    if ("points", "buyers_reached") not in report.table.index:
-        return ""
-    row = report.table.loc[("points", "buyers_reached")]
-    low, high = row["difference_low"], row["difference_high"]
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    difference = (
-        f"{_more(row['difference'])} than your points" if row["difference"] else "as many as your points"
-    )
-    text = (
-        f"This reaches {difference}; the 95% interval of the difference is {_number(low)} to {_number(high)}"
-    )
-    if low > 0:
-        return f"{text}, so chance is an unlikely explanation."
-    if high < 0:
-        return f"{text}: your points are better. Do not use this model."
-    return f"{text}: with {report.settings['buyers']} buyers, the deals cannot tell yet which of the two is better."
-
-
-def _trust(report: Judged) -> str:
-    """Say whether the chances are too high or too low on the whole."""
-    if ("leadlight", "observed_expected") not in report.table.index:
-        return ""
-    row = report.table.loc[("leadlight", "observed_expected")]
-    low, high = row["low"], row["high"]
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return ""
-    text = f"For each deal predicted, {_number(row['value'])} {_span(low, high)} came about"
-    if high < 1:
-        return f"{text}: take the chances as too high; their order is not affected."
-    if low > 1:
-        return f"{text}: take the chances as too low; their order is not affected."
-    return f"{text}: on the whole the chances are about right, as far as so many deals can tell."
-
-
-def _loss(text: str) -> str:
-    model, _, metric = text.partition(" on ")
-    return f"{MODELS.get(model, model)}, by {metric.replace('average_precision', 'average precision').replace('auc', 'AUC')}"
 
 
 def _worth(data: pd.DataFrame) -> Iterator[dict[str, Any]]:
     for name, row in data.iterrows():
-        verdict = _worth_verdict(row["hand_set"], row["deals_say"], row["low"], row["high"])
+        finding = worth_verdict(row["hand_set"], row["deals_say"], row["low"], row["high"])
         yield {
             "behaviour": str(name),
-            "hand_set": _number(row["hand_set"]),
-            "deals_say": _number(row["deals_say"]),
-            "span": _span(row["low"], row["high"]),
-            "members": _percent(row["members"]),
-            "verdict": verdict,
+            "hand_set": number(row["hand_set"]),
+            "deals_say": number(row["deals_say"]),
+            "span": span(row["low"], row["high"]),
+            "members": percent(row["members"]),
+            "verdict": finding,
             # What the deals have decided is read first.
-            "doubt": verdict in (UNDECIDED, UNSEEN),
+            "doubt": finding in (UNDECIDED, UNSEEN),
         }
 
 
-def _worth_verdict(hand_set: float, deals_say: float, low: float, high: float) -> str:
-    if not all(map(math.isfinite, (deals_say, low, high))):
-        return UNSEEN
-    if low <= hand_set <= high:
-        return UNDECIDED if low <= 0 <= high and hand_set else "agrees"
-    if high < 0 <= hand_set:
-        return "speaks against a deal"
-    if high < hand_set:
-        return "worth less, perhaps nothing" if low <= 0 else "worth less"
-    return "worth more"
-
-
-def _gains_table(report: Judged) -> pd.DataFrame:
-    """Share of the buyers' rows reached when so many are called: the plot in figures."""
-    data = gains_data(report)
-    shares = sorted({float(report.settings.get("share", 0.05)), 0.1, 0.2, 0.3, 0.5})
-    models = {
-        str(model): np.interp(shares, rows["called"], rows["reached"])
-        for model, rows in data.groupby("model", sort=False)
-    }
-    return pd.DataFrame(models, index=pd.Index(shares, name="called"))
-
-
-# Figures ------------------------------------------------------------------------------------------------------------
-
-
-def _figures(
-    report: Judged | None, worth: pd.DataFrame | None, importance: pd.DataFrame | None
-) -> dict[str, Any]:
-    """Return the plots as inline SVG, each with a description for those who do not see it."""
-    found: dict[str, Any] = {}
-    if report is not None:
-        at = _gains_table(report).iloc[0]
-        parts = ", ".join(f"{MODELS.get(model, model)} {_percent(value)}" for model, value in at.items())
-        gains = f"Lines from no members called to all. Of the buyers' rows, {at.name:.0%} of calls reach: {parts}."
-        found["gains"] = _svg("gains", lambda: plot_gains(report), "Buyers reached by members called", gains)
-        bands = calibration_data(report)
-        text = "; ".join(
-            f"predicted {_percent(b['predicted'])}, observed {_percent(b['observed'])}"
-            for _, b in bands.iterrows()
-        )
-        found["calibration"] = _svg(
-            "calibration",
-            lambda: plot_calibration(report),
-            "Observed against predicted",
-            f"Points by band: {text}.",
-        )
-        if worth is not None:
-            text = "Two marks per behaviour, the points set by hand and what the deals say. The table holds the figures."
-            found["worth"] = _svg("worth", lambda: plot_worth(report), "Points by behaviour", text)
-    if importance is not None:
-        first = ", ".join(map(str, importance_data(importance).index[:3]))
-        text = f"Bars, longest first: {first} move the scores most. The table holds the figures."
-        found["importance"] = _svg(
-            "importance", lambda: plot_importance(importance), "Importance by behaviour", text
-        )
-    return found
-
-
-def _svg(key: str, draw: Callable[[], Axes], title: str, description: str) -> Any:
-    """Return a plot as an SVG element that can stand in the page beside others."""
-    import matplotlib as mpl
-    from markupsafe import Markup, escape
-
-    ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color")
-    clear = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
-    style: Any = dict.fromkeys(ink, INK) | dict.fromkeys(clear, "none")
-    style |= {"svg.hashsalt": "leadlight", "svg.fonttype": "none", "font.size": 11}
-    buffer = io.StringIO()
-    with _DRAWING, mpl.rc_context(), warnings.catch_warnings():
-        # Text stays text: the reader's fonts draw what ours cannot measure.
-        warnings.filterwarnings("ignore", message="Glyph .* missing")
-        mpl.rcdefaults()
-        mpl.rcParams.update(style)
-        figure: Any = draw().figure
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    drawn = buffer.getvalue()
-    box = re.search(r'viewBox="([\d. ]+)"', drawn)
-    start = drawn.index(">", drawn.index("<svg")) + 1
-    body = re.sub(
-        r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", drawn[start:], flags=re.DOTALL
-    )
-    # Identifiers must differ between the figures of one page; HTML needs no namespace for its links.
-    body = re.sub(r'(?<= )id="', f'id="{key}-', body).replace("url(#", f"url(#{key}-")
-    body = (
-        body.replace('xlink:href="#', f'href="#{key}-')
-        .replace(INK, "currentColor")
-        .replace(BLUE, "var(--series)")
-    )
-    return Markup(  # noqa: S704 - matplotlib escapes the text in its SVG, and the rest is escaped here
-        f'<svg role="img" viewBox="{box.group(1) if box else "0 0 518 302"}" aria-labelledby="{key}-title {key}-desc">'
-        f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(description)}</desc>{body}'
-    )
+def _text(value: Any) -> str:
+    return "" if pd.isna(value) else str(value)

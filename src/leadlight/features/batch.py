@@ -53,7 +53,9 @@ def build_features(community: Community, observations: Observations, plan: Plan 
         values[rows] = sweep(
             plan, community.log, codes[rows], cutoffs[rows], account_of=account_of, joined=joined[rows]
         )
-    return pd.DataFrame(values, index=observations.index, columns=pd.Index(plan.column_names), dtype=np.float32)
+    return pd.DataFrame(
+        values, index=observations.index, columns=pd.Index(plan.column_names), dtype=np.float32
+    )
 
 
 def _by_accounts(community: Community, codes: Codes, cutoffs: Codes) -> Iterator[tuple[Codes, Codes | None]]:

@@ -34,13 +34,17 @@ class CommunityFeatures(TransformerMixin, BaseEstimator):
     --------
     >>> import leadlight as ll
     >>> log = [{"member_id": "ann", "occurred_at": "2024-03-01", "action": "question"}]
-    >>> catalogue = ll.Catalogue([ll.Behaviour("asks", (ll.Count("question", window="28d"),), reason="asked")])
+    >>> catalogue = ll.Catalogue(
+    ...     [ll.Behaviour("asks", (ll.Count("question", window="28d"),), reason="asked")]
+    ... )
     >>> rows = [{"member_id": "ann", "cutoff": "2024-03-05"}]
     >>> ll.CommunityFeatures(ll.Community(log), catalogue).fit_transform(rows)["question_count_28d"].tolist()
     [1.0]
     """
 
-    def __init__(self, community: Community | None = None, catalogue: Catalogue = CORPORATE_COMMUNITY) -> None:
+    def __init__(
+        self, community: Community | None = None, catalogue: Catalogue = CORPORATE_COMMUNITY
+    ) -> None:
         self.community = community
         self.catalogue = catalogue
 

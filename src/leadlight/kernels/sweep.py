@@ -126,7 +126,9 @@ def _sweep_late(
     if account_of is not None:
         accounts = np.where(account_of[members] >= 0, own, -1)
         row_account = _account_of_rows(log, account_of)
-        streams["account"] = Stream.of_rows(log, *_known_pairs(log, row_account, account_of[members], cutoffs))
+        streams["account"] = Stream.of_rows(
+            log, *_known_pairs(log, row_account, account_of[members], cutoffs)
+        )
     born = None if joined is None else joined[block]
     fill_columns(plan, log, streams, own, accounts, cutoffs, born, out, block)
 
@@ -161,9 +163,7 @@ def _before(code: Codes, time: Codes, wanted: Codes, cutoff: Codes) -> Codes:
     return np.searchsorted(composite, wanted * (len(times) + 1) + np.searchsorted(times, cutoff))
 
 
-def _late_blocks(
-    late: Codes, log: EncodedLog, entity: Codes, account_of: Codes | None
-) -> Iterator[Codes]:
+def _late_blocks(late: Codes, log: EncodedLog, entity: Codes, account_of: Codes | None) -> Iterator[Codes]:
     """Cut late observations so that each block expands to a bounded number of pairs."""
     if not len(late):
         return

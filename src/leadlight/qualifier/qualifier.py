@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +15,7 @@ from leadlight._version import __version__
 from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
 from leadlight.decision import Capacity, Decision, decision_from
-from leadlight.errors import InputError, NotFittedError
+from leadlight.errors import BundleError, InputError, NotFittedError
 from leadlight.estimators import LeadClassifier
 from leadlight.features import build_features
 from leadlight.kernels.linear import sigmoid
@@ -116,14 +117,16 @@ class LeadQualifier(BaseEstimator):
         self.selection_ = choose(self.selection, rows)
         weight = training_weight(self.selection_, rows)
         asked = contacted(rows)
-        calibrate_on = asked if self.selection_ != "none" and rows.frame["label"].to_numpy()[asked].any() else None
+        calibrate_on = (
+            asked if self.selection_ != "none" and rows.frame["label"].to_numpy()[asked].any() else None
+        )
         base = self.classifier if self.classifier is not None else LeadClassifier()
         self.classifier_: LeadClassifier = clone(base)
         self.classifier_.fit(
             X, y, sample_weight=weight, groups=rows.groups, times=rows.cutoff_us, calibrate_on=calibrate_on
         )
         self.training_ = (X, y.to_numpy(float), weight, rows.groups)
-        self.estimand_ = estimand(self.selection_, rows, rows.windows.horizon_us / DAY_US)
+        self.estimand_ = estimand(rows.windows.horizon_us / DAY_US, approached=calibrate_on is not None)
         latest = self._latest_scores(rows, X)
         buyers = None if held is None else self._held_buyers(community, held)
         self.threshold_ = decision.threshold(latest, buyers)
@@ -199,6 +202,13 @@ class LeadQualifier(BaseEstimator):
         scorer = load(path)
         info = scorer.info
         windows = info["windows"]
+        lacking = {"horizon_us", "gap_us", "active_within_us", "enters_on", "trained_until_us"} - set(
+            windows or {}
+        )
+        if lacking or "kind" not in (info["decision"] or {}):
+            raise BundleError(
+                f"{path} was not saved by a LeadQualifier: its population is not known. Use leadlight.load."
+            )
         qualifier = cls()
         qualifier.scorer_ = scorer
         qualifier.plan_ = scorer.plan
@@ -217,7 +227,9 @@ class LeadQualifier(BaseEstimator):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "scorer_"):
-            raise NotFittedError("This LeadQualifier is not fitted yet; call fit(community, observations) first.")
+            raise NotFittedError(
+                "This LeadQualifier is not fitted yet; call fit(community, observations) first."
+            )
 
     def predict_proba(self, X: Any) -> Values:
         """Return probabilities of feature rows aligned by name, shape (n, 2)."""
@@ -254,7 +266,11 @@ class LeadQualifier(BaseEstimator):
             values and data of shape (members, columns), base_values of shape (members,), in the row order of `score`.
         """
         self._check_fitted()
-        import shap
+        with warnings.catch_warnings():
+            # Its import makes colour maps in a way that the newest matplotlib frowns upon.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            import shap
 
         rows = population_at(community, at, self.windows_)
         X = build_features(community, rows, self.plan_).to_numpy(float)
@@ -272,8 +288,15 @@ class LeadQualifier(BaseEstimator):
         self.scorer_.save(path)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        fitted = "" if not hasattr(self, "scorer_") else f", fitted on {self.scorer_.info['metrics']['training_rows']} rows"
-        return f"LeadQualifier({self.catalogue.name!r}, {self.decision or Capacity()}{fitted})"
+        fitted = (
+            ""
+            if not hasattr(self, "scorer_")
+            else f", fitted on {self.scorer_.info['metrics']['training_rows']} rows"
+        )
+        # A bundle keeps the plan, not the name of the catalogue that it came from.
+        loaded = hasattr(self, "scorer_") and not hasattr(self, "classifier_")
+        catalogue = f"version {self.scorer_.version}" if loaded else repr(self.catalogue.name)
+        return f"LeadQualifier({catalogue}, {self.decision or Capacity()}{fitted})"
 
 
 def _hold_back(rows: Observations) -> tuple[Observations, Observations]:
@@ -283,5 +306,7 @@ def _hold_back(rows: Observations) -> tuple[Observations, Observations]:
     reach = rows.windows.gap_us + rows.windows.horizon_us
     earlier = rows.take(cutoffs + reach <= last)
     if not len(earlier):
-        raise InputError("MissRate holds back the latest window, and no training window ends before it starts.")
+        raise InputError(
+            "MissRate holds back the latest window, and no training window ends before it starts."
+        )
     return earlier, rows.take(cutoffs == last)

@@ -47,7 +47,9 @@ class Leads:
         self.top.to_csv(path)
 
     def __str__(self) -> str:
-        judged = "Too few deals to measure how well this tells." if self.report is None else self.report.sentence
+        judged = (
+            "Too few deals to measure how well this tells." if self.report is None else self.report.sentence
+        )
         return f"{self.top}\n\n{judged}"
 
     __repr__ = __str__
@@ -66,6 +68,7 @@ def qualify(
     decision: Decision | None = None,
     every: Duration = "30d",
     horizon: Duration = "90d",
+    gap: Duration = "0d",
     active_within: Duration = "180d",
     enters_on: str | tuple[str, ...] | None = None,
     rounds: int = 200,
@@ -79,7 +82,7 @@ def qualify(
         The day of the call list; by default just after the last known fact.
     top : int
         Length of the call list.
-    catalogue, decision, every, horizon, active_within, enters_on
+    catalogue, decision, every, horizon, gap, active_within, enters_on
         As in `LeadQualifier` and `observe`.
     rounds : int
         Bootstrap draws of the evaluation.
@@ -96,7 +99,7 @@ def qualify(
     at_us = community.frozen_us + 1 if at is None else moment_us(at, name="at")
     frozen = min(community.frozen_us, at_us - 1)
     observations = observe(
-        community, every, horizon, active_within=active_within, enters_on=enters_on, frozen_at=frozen
+        community, every, horizon, gap, active_within=active_within, enters_on=enters_on, frozen_at=frozen
     ).labelled()
     if not (observations.frame["label"] == 1).any():
         raise InputError(
@@ -120,4 +123,3 @@ def _judge(qualifier: LeadQualifier, community: Community, rows: Observations, r
     except LeadlightError as error:
         warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
         return None
-

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-import tempfile
+import secrets
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from leadlight.community import Community
 from leadlight.decision import Capacity, Decision
-from leadlight.errors import InputError
+from leadlight.errors import InputError, LeadlightWarning
 from leadlight.moments import duration_us
 from leadlight.observations import Observations
 from leadlight.runtime import Scorer
@@ -43,7 +44,7 @@ class Scores:
     frame : DataFrame
         member_id, account_id, at, probability, low, high (95 % interval of the calibration), percentile and grade (among
         the out-of-fold scores of training), qualified, cold_start, reasons (tuple of Reason), model_version, and the
-        flags customer and open_deal. Best first.
+        flags customer, open_deal and recently_contacted. In the order of the population; `top` ranks.
     simulated : bool
         Whether the community said so of itself.
     """
@@ -55,7 +56,13 @@ class Scores:
 
     @classmethod
     def of(
-        cls, scorer: Scorer, community: Community, rows: Observations, X: pd.DataFrame, decision: Decision, reasons: int
+        cls,
+        scorer: Scorer,
+        community: Community,
+        rows: Observations,
+        X: pd.DataFrame,
+        decision: Decision,
+        reasons: int,
     ) -> Scores:
         """Score rows of one cutoff; every figure comes from the scorer."""
         predictions = scorer.predict_rows(X, reasons=reasons)
@@ -70,7 +77,7 @@ class Scores:
                 },
                 "grade": pd.Series([p.grade for p in predictions], dtype=object),
                 "qualified": np.array([p.qualified for p in predictions], bool),
-                "cold_start": np.zeros(len(predictions), bool),
+                "cold_start": np.array([p.cold_start for p in predictions], bool),
                 "reasons": pd.Series([p.reasons for p in predictions], dtype=object),
                 "model_version": scorer.version,
                 "customer": rows.frame["customer"].to_numpy(bool),
@@ -97,7 +104,9 @@ class Scores:
         frame = self.frame
         free = ~(frame["customer"] | frame["open_deal"] | frame["recently_contacted"])
         ranked = frame[free].assign(_id=frame["member_id"].astype(str))
-        ranked = ranked.sort_values(["probability", "_id"], ascending=[False, True], kind="stable").drop(columns="_id")
+        ranked = ranked.sort_values(["probability", "_id"], ascending=[False, True], kind="stable").drop(
+            columns="_id"
+        )
         if isinstance(self.decision, Capacity) and self.decision.per_account is not None:
             named = ranked["account_id"].notna()
             place = ranked.groupby("account_id", dropna=True).cumcount().reindex(ranked.index).fillna(0)
@@ -117,14 +126,20 @@ class Scores:
         """
         target = Path(path)
         header = [c for c in COLUMNS if c not in ("reasons", "cold_start", "model_version")]
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        name = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+        # Not mkstemp, whose files only their owner may read: a call list is for others, as far as the umask says.
+        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow([*header, "reason_1", "reason_2", "reason_3", *FLAGS, "cold_start", "model_version"])
+                writer.writerow(
+                    [*header, "reason_1", "reason_2", "reason_3", *FLAGS, "cold_start", "model_version"]
+                )
                 for row in self.frame.to_dict("records"):
                     texts = [reason.text for reason in row["reasons"][:3]]
-                    cells = [_cell(row[c]) for c in header] + [_cell(t) for t in texts] + [""] * (3 - len(texts))
+                    cells = (
+                        [_cell(row[c]) for c in header] + [_cell(t) for t in texts] + [""] * (3 - len(texts))
+                    )
                     writer.writerow(cells + [_cell(row[c]) for c in (*FLAGS, "cold_start", "model_version")])
             os.replace(name, target)
         except BaseException:
@@ -136,9 +151,15 @@ class Scores:
         if not len(self):
             return f"{stamp}No members."
         lines = []
-        for place, (row, text) in enumerate(zip(self.frame.head(20).to_dict("records"), self.texts(), strict=False), 1):
-            account = "" if row["account_id"] is None or pd.isna(row["account_id"]) else f" ({row['account_id']})"
-            lines.append(f"{place:3d}. {row['member_id']}{account}  {row['probability']:.1%}  {row['grade']}  {text}")
+        for place, (row, text) in enumerate(
+            zip(self.frame.head(20).to_dict("records"), self.texts(), strict=False), 1
+        ):
+            account = (
+                "" if row["account_id"] is None or pd.isna(row["account_id"]) else f" ({row['account_id']})"
+            )
+            lines.append(
+                f"{place:3d}. {row['member_id']}{account}  {row['probability']:.1%}  {row['grade']}  {text}"
+            )
         more = f"\n     ... and {len(self) - 20} more" if len(self) > 20 else ""
         return stamp + "\n".join(lines) + more
 
@@ -150,7 +171,7 @@ class Scores:
 
 
 def _cell(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+    if value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
@@ -160,13 +181,26 @@ def _cell(value: Any) -> Any:
         return repr(float(value))
     text = str(value)
     # Spreadsheets run cells that begin with these; an apostrophe keeps them text.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) and isinstance(value, str) else text
+    return (
+        f"'{text}"
+        if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) and isinstance(value, str)
+        else text
+    )
 
 
-def _recent(community: Community, rows: Observations, decision: Decision) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _recent(
+    community: Community, rows: Observations, decision: Decision
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Whether each member was contacted within the decision's quiet time before the cutoff."""
     none = np.zeros(len(rows), bool)
-    if not isinstance(decision, Capacity) or decision.not_contacted_within is None or community.contacts is None:
+    if not isinstance(decision, Capacity) or decision.not_contacted_within is None:
+        return none
+    if community.contacts is None:
+        warnings.warn(
+            "not_contacted_within has no effect: the community has no contacts table.",
+            LeadlightWarning,
+            stacklevel=4,
+        )
         return none
     if not len(rows):
         return none

@@ -36,7 +36,7 @@ def choose(selection: Selection, observations: Observations) -> Selection:
 
 def training_weight(selection: Selection, observations: Observations) -> NDArray[np.float64]:
     """Return each row's training weight: its account share, discounted where nobody asked."""
-    weight = observations.weight.copy()
+    weight: NDArray[np.float64] = observations.weight.copy()
     if selection == "none":
         return weight
     ignored = ~contacted(observations) & (observations.frame["label"] != 1).to_numpy()
@@ -46,13 +46,12 @@ def training_weight(selection: Selection, observations: Observations) -> NDArray
 
 def contacted(observations: Observations) -> NDArray[np.bool_]:
     """Return which rows were approached in their window; False where that is unknown."""
-    return (observations.frame["contacted"] == True).to_numpy(bool)  # noqa: E712 - None is not True
+    known: NDArray[np.bool_] = (observations.frame["contacted"] == True).to_numpy(bool)  # noqa: E712 - None is not True
+    return known
 
 
-def estimand(selection: Selection, observations: Observations, horizon_days: float) -> str:
-    """Return what the probability is of, in one sentence."""
-    if selection == "none" and not observations.frame["contacted"].notna().any():
+def estimand(horizon_days: float, *, approached: bool) -> str:
+    """Return what the probability is of, in one sentence; `approached`: it was calibrated on approached rows."""
+    if not approached:
         return f"P(won within {horizon_days:g} days) under present sales practice"
-    return (
-        f"P(won within {horizon_days:g} days | approached), assuming that who is approached is ignorable given the features"
-    )
+    return f"P(won within {horizon_days:g} days | approached), assuming that who is approached is ignorable given the features"

@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from leadlight.errors import BundleError, InputError
 from leadlight.kernels.linear import linear_contributions, linear_margin, sigmoid
-from leadlight.kernels.trees import ShapTables, Trees, margin, prepare, shap
+from leadlight.kernels.tree_shap import ShapTables, prepare, shap
+from leadlight.kernels.trees import Trees, margin
 
 Floats = NDArray[np.float64]
 

@@ -103,6 +103,8 @@ def in_words(value: float, form: str, *, counts: bool = False, before_word: bool
     many, _, none = rest.partition("|")
     if value == 0:
         return none or ("not once" if one == "time" else f"no {many or one}")
+    if one == "time" and value in (1, 2):
+        return "once" if value == 1 else "twice"
     return f"{number(value)} {one if value == 1 else many or one}"
 
 

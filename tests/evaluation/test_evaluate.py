@@ -1,0 +1,151 @@
+"""evaluate and its report."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from leadlight import Behaviour, Catalogue, Count, LeadQualifier, build_features, evaluate
+from leadlight.errors import InputError, LeadlightWarning, LeakageError
+from leadlight.evaluation import Report
+from leadlight.evaluation.baselines import BASELINES
+
+
+def test_figures_are_those_of_scikit_learn(report, qualifier, community, split):
+    test = split[1].labelled()
+    y = test.label.to_numpy()
+    p = qualifier.predict_proba(build_features(community, test, qualifier.plan_))[:, 1]
+    assert report.metric("average_precision") == pytest.approx(average_precision_score(y, p))
+    assert report.metric("auc") == pytest.approx(roc_auc_score(y, p))
+    assert report.metric("observed_expected") == pytest.approx(y.sum() / p.sum())
+    calls = report.settings["calls"] * report.settings["cutoffs"]
+    reached = y.sum() - report.metric("false_negatives")
+    assert report.metric("false_positives") == calls - reached
+
+
+def test_every_baseline_is_there_with_intervals(report):
+    assert set(report.table.index.get_level_values("model")) == {"leadlight", *BASELINES}
+    for model in ("leadlight", *BASELINES):
+        low, high = report.interval("auc", model)
+        assert low <= report.metric("auc", model) <= high
+    assert report.metric("auc", "random") == pytest.approx(0.5, abs=0.15)
+
+
+def test_differences_are_paired(report):
+    row = report.table.loc[("lightgbm", "auc")]
+    assert row["difference"] == pytest.approx(report.metric("auc") - report.metric("auc", "lightgbm"))
+    assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+
+
+def test_a_model_does_not_differ_from_itself(qualifier, community, split, monkeypatch):
+    import sys
+
+    room = sys.modules["leadlight.evaluation.evaluate"]
+    monkeypatch.setattr(
+        room, "baseline_score", lambda name, plan, train, test: qualifier.predict_proba(test)[:, 1]
+    )
+    row = evaluate(qualifier, community, split[1], ("logistic",), rounds=20).table.loc[("logistic", "auc")]
+    assert row[["difference", "difference_low", "difference_high"]].tolist() == [0.0, 0.0, 0.0]
+
+
+def test_the_same_seed_gives_the_same_report(report, qualifier, community, split):
+    again = evaluate(qualifier, community, split[1], rounds=60)
+    pd.testing.assert_frame_equal(again.table, report.table)
+
+
+def test_the_sentence_names_calls_points_and_buyers(report):
+    assert report.sentence.startswith("Simulated: Calling the best 5% at each of 4 dates (about ")
+    assert (
+        f"of {report.settings['buyers']} buyers, this reaches {report.metric('buyers_reached'):.0f}."
+        in report.sentence
+    )
+    assert "your points reach" in report.sentence
+    assert report.sentence in str(report)
+
+
+def test_the_wide_table_has_a_row_for_each_model(report):
+    wide = report.wide()
+    assert list(wide.index) == ["leadlight", *BASELINES]
+    assert "average precision" in wide.columns
+    assert "[" in wide.loc["leadlight", "AUC"]
+    assert wide.loc["random", "log loss"] in ("-", np.nan) or pd.isna(wide.loc["random", "log loss"])
+
+
+def test_losses_name_the_baselines_that_win(report):
+    table = report.table.copy()
+    table.loc[("logistic", "auc"), "difference_high"] = -0.01
+    table.loc[("points", "log_loss"), "difference_high"] = -0.01
+    found = dataclasses.replace(report, table=table).losses()
+    assert "logistic on auc" in found
+    assert not any("log_loss" in loss for loss in found)
+
+
+def test_counts_tell_what_came_of_the_rows(report, split):
+    frame = split[1].frame
+    assert report.counts["rows"].sum() == len(frame)
+    assert report.counts["positive"].sum() == (frame["label"] == 1).sum()
+    assert report.counts["contacted"].sum() == (frame["contacted"] == True).sum()  # noqa: E712
+
+
+def test_worth_and_audit_are_part_of_it(report):
+    assert set(report.worth.index) == {"reads", "asks questions"}
+    assert report.audit.checked == 8
+    assert report.audit.clean
+
+
+def test_the_page_is_escaped(report):
+    odd = dataclasses.replace(report, table=report.table.rename(index={"random": "<b>"}))
+    assert "<b>" not in odd._repr_html_()
+
+
+def test_cutoffs_that_training_reached_are_refused(qualifier, community, observations):
+    with pytest.raises(LeakageError, match="test rows have cutoffs before"):
+        evaluate(qualifier, community, observations)
+
+
+def test_an_unfitted_qualifier_is_cloned_and_left_unfitted(community, observations, catalogue):
+    qualifier = LeadQualifier(catalogue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeadlightWarning)
+        report = evaluate(qualifier, community, observations, ("random",), rounds=5)
+    assert isinstance(report, Report)
+    assert not hasattr(qualifier, "plan_")
+    assert report.settings["first_cutoff"] >= report.settings["trained_until"]
+
+
+def test_an_unknown_baseline_is_an_error_before_anything_is_fitted(community, observations, catalogue):
+    for wrong in (("dice",), "points"):
+        with pytest.raises(InputError, match="baselines"):
+            evaluate(LeadQualifier(catalogue), community, observations, wrong)
+
+
+def test_a_share_is_a_share(qualifier, community, split):
+    with pytest.raises(InputError, match="share"):
+        evaluate(qualifier, community, split[1], share=5)
+
+
+def test_a_loaded_qualifier_cannot_be_judged_and_says_why(qualifier, community, split, tmp_path):
+    qualifier.save(tmp_path / "model")
+    with pytest.raises(InputError, match="no training rows"):
+        evaluate(LeadQualifier.load(tmp_path / "model"), community, split[1])
+
+
+def test_without_positives_there_is_nothing_to_rank(qualifier, community, split):
+    test = split[1]
+    with pytest.raises(InputError, match="0 positives"):
+        evaluate(qualifier, community, test.take((test.frame["label"] == 0).to_numpy()))
+
+
+def test_a_catalogue_without_points_has_no_points_to_beat(community, observations):
+    plain = Catalogue([Behaviour("reads", (Count("view", window="30d"),), reason="read")])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeadlightWarning)
+        report = evaluate(LeadQualifier(plain), community, observations, ("points", "random"), rounds=5)
+    assert set(report.table.index.get_level_values("model")) == {"leadlight", "random"}
+    assert "points" not in report.sentence
+    assert "hand-set points" in report.notes[0]
