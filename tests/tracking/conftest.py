@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 import leadlight as ll
+import leadlight.errors
 from leadlight.simulate import SimulationParameters, simulate_tables
 from leadlight.tracking import LoggedRun, log_run
 
@@ -55,7 +56,8 @@ def trained() -> Trained:
     community = ll.Community(**{name: marked(table) for name, table in tables.items()}, match="email")
     rows = ll.observe(community, every="30d", horizon="90d").labelled()
     train, test = rows.split("2024-09-01", "2024-09-01")
-    qualifier = ll.LeadQualifier(decision=ll.Capacity(share=0.05), selection="none").fit(community, train)
+    with pytest.warns(leadlight.errors.LeadlightWarning, match="may be calibrated on"):
+        qualifier = ll.LeadQualifier(decision=ll.Capacity(share=0.05)).fit(community, train)
     report = ll.evaluate(qualifier, community, test, rounds=20)
     X = ll.build_features(community, test, qualifier.plan_)
     return Trained(qualifier, report, qualifier.score(community, "2025-01-20"), X)
