@@ -209,7 +209,7 @@ def _distinct(block: _Block, column: Column) -> Values | Codes:
 
 
 def _entropy(block: _Block, column: Column) -> Values:
-    """Shannon entropy in bits over the vocabulary; x log2 x in 2^24 fixed point, so that order does not matter."""
+    """Shannon entropy in bits over the vocabulary, exactly 0 where all rows hold one entry."""
     total = np.zeros(len(block.cutoff), np.int64)
     weighted = np.zeros(len(block.cutoff), np.int64)
     for key in column.keys:
@@ -217,10 +217,14 @@ def _entropy(block: _Block, column: Column) -> Values:
         if count is None:
             return block.missing()
         total += count
-        positive = np.maximum(count, 1)
-        weighted += np.rint(positive * np.log2(positive) * ENTROPY_SCALE).astype(np.int64)
-    safe = np.maximum(total, 1)
-    return np.where(total > 0, np.log2(safe) - weighted / ENTROPY_SCALE / safe, np.nan)
+        weighted += _x_log2_x(count)
+    return np.where(total > 0, (_x_log2_x(total) - weighted) / ENTROPY_SCALE / np.maximum(total, 1), np.nan)
+
+
+def _x_log2_x(count: Codes) -> Codes:
+    """x log2 x in 2^24 fixed point: sums of integers do not depend on their order."""
+    positive = np.maximum(count, 1)
+    return np.rint(positive * np.log2(positive) * ENTROPY_SCALE).astype(np.int64)
 
 
 def _visits(block: _Block, column: Column) -> Codes:
