@@ -90,7 +90,7 @@ def test_without_a_verb_it_shows_the_verbs(capsys):
 
 def test_simulate_writes_the_tables(folder):
     assert {p.name for p in (folder / "community").iterdir()} == {
-        "activity.csv", "members.csv", "deals.csv", "contacts.csv"
+        "activity.csv", "members.csv", "deals.csv", "deal_contacts.csv", "contacts.csv"
     }  # fmt: skip
 
 

@@ -21,7 +21,13 @@ LOG = "ann question 2024-02-20; bob view 2024-02-21"
 
 def one(community, **options):
     """Observe at one cutoff, 2024-03-01, with a horizon of ten days."""
-    settings = {"every": "30d", "horizon": "10d", "start": CUTOFF, "end": "2024-03-02", "frozen_at": "2024-06-01"}
+    settings = {
+        "every": "30d",
+        "horizon": "10d",
+        "start": CUTOFF,
+        "end": "2024-03-02",
+        "frozen_at": "2024-06-01",
+    }
     return observe(community, **{**settings, **options})
 
 
@@ -41,17 +47,23 @@ def test_the_first_cutoff_is_the_first_midnight_after_the_first_activity(table):
 
 
 def test_an_activity_at_midnight_has_its_first_cutoff_a_day_later(table):
-    cutoffs = observe(table("ann view 2024-01-01; ann view 2024-03-20"), every="7d", horizon="14d").frame["cutoff"]
+    cutoffs = observe(table("ann view 2024-01-01; ann view 2024-03-20"), every="7d", horizon="14d").frame[
+        "cutoff"
+    ]
     assert cutoffs.min() == pd.Timestamp("2024-01-02", tz="UTC")
 
 
 def test_end_is_exclusive(table):
-    rows = observe(table(LOG), every="1d", horizon="1d", start="2024-03-01", end="2024-03-04", frozen_at="2024-06-01")
+    rows = observe(
+        table(LOG), every="1d", horizon="1d", start="2024-03-01", end="2024-03-04", frozen_at="2024-06-01"
+    )
     assert rows.frame["cutoff"].dt.day.unique().tolist() == [1, 2, 3]
 
 
 def test_rows_are_sorted_by_cutoff_then_member(table):
-    rows = observe(table(LOG), every="1d", horizon="1d", start="2024-03-01", end="2024-03-03", frozen_at="2024-06-01")
+    rows = observe(
+        table(LOG), every="1d", horizon="1d", start="2024-03-01", end="2024-03-03", frozen_at="2024-06-01"
+    )
     assert rows.frame["member_id"].tolist() == ["ann", "bob"] * 2
 
 
@@ -102,13 +114,22 @@ def test_censored_rows_have_no_label_and_say_until_when_they_were_seen(table):
 
 def test_frozen_at_is_the_latest_of_activity_deals_and_contacts(table):
     assert table(LOG).frozen_us == table("bob view 2024-02-21").frozen_us
-    later = table(LOG, deals=[deal(closed="2024-05-01T00:00:00")], contacts=[{"member_id": "bob", "contacted_at": CUTOFF}])
+    later = table(
+        LOG,
+        deals=[deal(closed="2024-05-01T00:00:00")],
+        contacts=[{"member_id": "bob", "contacted_at": CUTOFF}],
+    )
     assert later.frozen_us == table("bob view 2024-05-01").frozen_us
-    assert table(LOG + "; ann view 2024-02-01 known=2024-07-01").frozen_us == table("b view 2024-07-01").frozen_us
+    assert (
+        table(LOG + "; ann view 2024-02-01 known=2024-07-01").frozen_us
+        == table("b view 2024-07-01").frozen_us
+    )
 
 
 def test_the_date_an_open_deal_is_expected_to_close_is_no_fact(table):
-    community = table(LOG, deals=[deal(outcome=None, closed="2030-01-01T00:00:00", opened_at="2024-02-01T00:00:00")])
+    community = table(
+        LOG, deals=[deal(outcome=None, closed="2030-01-01T00:00:00", opened_at="2024-02-01T00:00:00")]
+    )
     assert community.frozen_us == table(LOG).frozen_us
 
 
@@ -121,7 +142,11 @@ def test_the_date_an_open_deal_is_expected_to_close_is_no_fact(table):
         ([deal(outcome=None, closed=None, opened_at="2024-02-25T00:00:00")], "open", True),
         ([deal(outcome=None, closed=None, opened_at="2024-03-03T00:00:00")], "open", False),
         ([deal(outcome=None, closed=None, opened_at="2024-03-11T00:00:00")], "none", False),
-        ([deal(outcome="lost", closed="2024-02-28T00:00:00", opened_at="2024-02-25T00:00:00")], "none", False),
+        (
+            [deal(outcome="lost", closed="2024-02-28T00:00:00", opened_at="2024-02-25T00:00:00")],
+            "none",
+            False,
+        ),
         ([deal(closed="2024-04-01T00:00:00", opened_at="2024-02-25T00:00:00")], "open", True),
     ],
 )
@@ -144,6 +169,72 @@ def test_nobody_stays_after_the_first_won_deal(table):
     assert rows.frame.loc[rows.frame["member_id"] == "ann", "cutoff"].dt.day.tolist() == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.parametrize(("shift", "there"), [(-1, True), (0, True), (1, False)])
+def test_a_buyer_comes_back_exactly_a_cool_off_after_the_deal(table, shift, there):
+    closed = CUTOFF - timedelta(days=5) + shift * MICROSECOND
+    rows = one(table(LOG, deals=[deal(closed=closed)]), cool_off="5d")
+    assert ("ann" in rows.frame["member_id"].tolist()) == there
+    assert rows.windows.cool_off_us == 5 * 86_400_000_000
+
+
+def test_the_last_deal_counts_for_the_cool_off(table):
+    deals = [deal(closed="2024-02-01T00:00:00"), deal(closed="2024-02-27T00:00:00")]
+    assert one(table(LOG, deals=deals), cool_off="5d").frame["member_id"].tolist() == ["bob"]
+
+
+def test_a_repeated_purchase_is_a_label(table):
+    deals = [deal(closed="2024-02-01T00:00:00"), deal()]
+    assert frame_of(table(LOG, deals=deals), cool_off="5d")["label"] == 1
+
+
+def test_a_deal_of_an_account_keeps_all_its_members_out_for_the_cool_off(table):
+    community = table(FOUR, members=ACCOUNT, deals=[account_deal(closed_at="2024-02-20T00:00:00")])
+    assert one(community, cool_off="11d").frame["member_id"].tolist() == ["dee"]
+    assert len(one(community, cool_off="10d")) == 4
+
+
+def test_a_second_win_inside_the_gap_drops_the_row_too(table):
+    deals = [deal(closed="2024-02-01T00:00:00"), deal(closed="2024-03-02T00:00:00")]
+    assert one(table(LOG, deals=deals), cool_off="5d", gap="5d").counts["won_in_gap"].tolist() == [1]
+
+
+@pytest.mark.parametrize(("days", "customer"), [(4, True), (5, False)])
+def test_a_population_flags_who_bought_within_the_cool_off(table, days, customer):
+    community = table(LOG, deals=[deal(closed=CUTOFF - timedelta(days=days))])
+    windows = one(community, cool_off="5d").windows
+    assert population_at(community, CUTOFF, windows).frame["customer"].tolist() == [customer, False]
+
+
+@pytest.mark.parametrize(("known", "open_deal"), [(CUTOFF - MICROSECOND, False), (CUTOFF, True)])
+def test_a_deal_is_open_at_the_cutoff_until_its_end_is_known(table, known, open_deal):
+    closed = {"opened_at": "2024-02-22T00:00:00", "closed": "2024-02-25T00:00:00", "known_at": known}
+    community = table(LOG, deals=[deal(outcome="lost", **closed)])
+    assert frame_of(community)["open_deal"] == open_deal
+    assert population_at(community, CUTOFF).frame["open_deal"].tolist() == [open_deal, False]
+
+
+@pytest.mark.parametrize(("known", "open_deal"), [(CUTOFF - MICROSECOND, True), (CUTOFF, False)])
+def test_an_open_deal_is_open_from_when_it_was_known(table, known, open_deal):
+    deals = [deal(outcome=None, closed=None, opened_at="2024-02-22T00:00:00", known_at=known)]
+    assert frame_of(table(LOG, deals=deals))["open_deal"] == open_deal
+
+
+@pytest.mark.parametrize(
+    "horizon", ["1h", "17520h", "104w", "99999w", timedelta(days=730), timedelta(microseconds=1)]
+)
+def test_a_horizon_may_be_of_any_length(table, horizon):
+    rows = one(
+        table(LOG, deals=[deal(closed=CUTOFF)]), horizon=horizon, frozen_at="2024-06-01", censored=True
+    )
+    assert rows.frame["outcome"].tolist() == ["won", "none"]
+
+
+@pytest.mark.parametrize("option", ["horizon", "gap", "every", "active_within", "cool_off"])
+def test_a_duration_beyond_all_logs_is_an_error(table, option):
+    with pytest.raises(InputError, match=f"{option} is .*longer than any log"):
+        one(table(LOG), **{option: timedelta.max})
+
+
 @pytest.mark.parametrize(("shift", "there"), [(-1, False), (0, True)])
 def test_active_within_ends_exactly_a_window_before(table, shift, there):
     at = CUTOFF - timedelta(days=5) + shift * MICROSECOND
@@ -151,7 +242,9 @@ def test_active_within_ends_exactly_a_window_before(table, shift, there):
     assert ("ann" in one(community, active_within="5d").frame["member_id"].tolist()) == there
 
 
-@pytest.mark.parametrize(("when", "there"), [("2024-02-29T23:59:59.999999", True), ("2024-03-01T00:00:00", False)])
+@pytest.mark.parametrize(
+    ("when", "there"), [("2024-02-29T23:59:59.999999", True), ("2024-03-01T00:00:00", False)]
+)
 def test_who_first_acts_at_the_cutoff_is_not_there_yet(table, when, there):
     community = table(f"ann view {when}; bob view 2024-02-29")
     assert ("ann" in one(community).frame["member_id"].tolist()) == there
@@ -163,7 +256,9 @@ def test_what_becomes_known_at_the_cutoff_makes_nobody_active(table):
 
 
 def test_a_member_enters_with_the_first_action_asked_for(table):
-    community = table("ann view 2024-02-20; bob view 2024-02-20; bob question 2024-02-21; ann question 2024-03-01")
+    community = table(
+        "ann view 2024-02-20; bob view 2024-02-20; bob question 2024-02-21; ann question 2024-03-01"
+    )
     rows = one(community, enters_on="question")
     assert rows.frame["member_id"].tolist() == ["bob"]
     assert rows.windows.enters_on == ("question",)
@@ -181,12 +276,17 @@ def test_an_action_that_never_happens_is_an_error(table, option):
 
 
 def test_who_joins_later_is_not_there_yet(table):
-    members = [{"member_id": "ann", "joined_at": "2024-03-01T00:00:00"}, {"member_id": "bob", "joined_at": None}]
+    members = [
+        {"member_id": "ann", "joined_at": "2024-03-01T00:00:00"},
+        {"member_id": "bob", "joined_at": None},
+    ]
     assert one(table(LOG, members=members)).frame["member_id"].tolist() == ["bob"]
 
 
 def test_on_puts_a_cutoff_one_microsecond_after_each_action(table):
-    community = table("ann question 2024-02-01; ann question 2024-02-05; ann view 2024-02-06; bob question 2024-02-05")
+    community = table(
+        "ann question 2024-02-01; ann question 2024-02-05; ann view 2024-02-06; bob question 2024-02-05"
+    )
     rows = observe(community, on="question", horizon="1d", frozen_at="2024-06-01")
     expected = [("2024-02-01", "ann"), ("2024-02-05", "ann"), ("2024-02-05", "bob")]
     got = [(f"{c - MICROSECOND:%Y-%m-%d}", m) for m, c in rows.index]
@@ -194,7 +294,9 @@ def test_on_puts_a_cutoff_one_microsecond_after_each_action(table):
 
 
 def test_on_goes_by_when_the_action_became_known(table):
-    rows = observe(table("ann question 2024-02-01 known=2024-02-03"), on="question", horizon="1d", frozen_at="2024-06-01")
+    rows = observe(
+        table("ann question 2024-02-01 known=2024-02-03"), on="question", horizon="1d", frozen_at="2024-06-01"
+    )
     assert rows.frame["cutoff"].iloc[0] == pd.Timestamp("2024-02-03T00:00:00.000001", tz="UTC")
 
 
@@ -211,7 +313,9 @@ def test_employees_and_members_who_refuse_are_out_and_counted(table):
         {"member_id": "cid", "role": "prospect", "consent": None},
         {"member_id": "dee", "role": "prospect", "consent": True},
     ]
-    community = table("; ".join(f"{m} view 2024-02-20" for m in ("ann", "bob", "cid", "dee", "eve")), members=members)
+    community = table(
+        "; ".join(f"{m} view 2024-02-20" for m in ("ann", "bob", "cid", "dee", "eve")), members=members
+    )
     rows = one(community)
     assert rows.frame["member_id"].tolist() == ["dee"]
     assert rows.counts[["population", "employees", "refused"]].iloc[0].tolist() == [1, 1, 3]
@@ -230,12 +334,20 @@ def test_an_undated_customer_is_flagged_always(table):
     assert frame_of(table(LOG, members=[{"member_id": "ann", "role": "customer"}]))["customer"]
 
 
-ACCOUNT = [{"member_id": m, "account_id": "acme"} for m in ("ann", "bob", "cid")] + [{"member_id": "dee", "account_id": "b"}]
+ACCOUNT = [{"member_id": m, "account_id": "acme"} for m in ("ann", "bob", "cid")] + [
+    {"member_id": "dee", "account_id": "b"}
+]
 FOUR = "ann view 2024-02-20; bob view 2024-02-20; cid view 2024-02-20; dee view 2024-02-20"
 
 
 def account_deal(**more):
-    return {"deal_id": "d1", "account_id": "acme", "outcome": "won", "closed_at": "2024-03-05T00:00:00", **more}
+    return {
+        "deal_id": "d1",
+        "account_id": "acme",
+        "outcome": "won",
+        "closed_at": "2024-03-05T00:00:00",
+        **more,
+    }
 
 
 def test_a_deal_of_an_account_reaches_all_its_members_and_shares_its_weight(table):
@@ -253,7 +365,9 @@ def test_deal_contacts_name_whom_a_deal_reaches(table):
 
 
 def test_deal_contacts_rescue_a_deal_that_matches_nobody(table):
-    deals = [{"deal_id": "d1", "email": "x@nowhere.example", "outcome": "won", "closed_at": "2024-03-05T00:00:00"}]
+    deals = [
+        {"deal_id": "d1", "email": "x@nowhere.example", "outcome": "won", "closed_at": "2024-03-05T00:00:00"}
+    ]
     community = table(FOUR, deals=deals, deal_contacts=[{"deal_id": "d1", "member_id": "bob"}])
     assert one(community).frame["label"].tolist() == [0, 1, 0, 0]
     assert community.matches.loc[0, ["status", "by"]].tolist() == ["matched", "deal_contacts"]
@@ -268,14 +382,21 @@ def test_deals_without_identifiers_share_their_weight_each_alone(table):
 def test_an_employee_takes_no_share_of_a_deal(table):
     members = [{**m, "role": "employee" if m["member_id"] == "cid" else "prospect"} for m in ACCOUNT]
     contacts = [{"deal_id": "d1", "member_id": m} for m in ("ann", "cid")]
-    assert one(table(FOUR, members=members, deals=[account_deal()])).frame["weight"].tolist() == [0.5, 0.5, 1.0]
+    assert one(table(FOUR, members=members, deals=[account_deal()])).frame["weight"].tolist() == [
+        0.5,
+        0.5,
+        1.0,
+    ]
     named = one(table(FOUR, members=members, deals=[account_deal()], deal_contacts=contacts)).frame
     assert named["weight"].tolist() == [1.0, 1.0, 1.0]
     assert named["label"].tolist() == [1, 0, 0]
 
 
 def test_of_two_deals_in_a_window_the_earlier_knowledge_counts(table):
-    deals = [deal(closed="2024-03-03T00:00:00", known_at="2024-05-01T00:00:00"), deal(closed="2024-03-04T00:00:00")]
+    deals = [
+        deal(closed="2024-03-03T00:00:00", known_at="2024-05-01T00:00:00"),
+        deal(closed="2024-03-04T00:00:00"),
+    ]
     row = frame_of(table(LOG, deals=deals))
     assert row["known_us"] == int(pd.Timestamp("2024-03-04").value // 1000)
 
@@ -304,7 +425,14 @@ def test_contacted_is_null_without_a_table_of_contacts(table):
 def test_counts_say_what_came_of_each_cutoff(table):
     deals = [deal(), deal("bob", "lost")]
     counts = one(table(LOG, deals=deals)).counts.iloc[0]
-    assert counts[["population", "won", "lost", "open", "won_in_gap", "window_open"]].tolist() == [2, 1, 1, 0, 0, 0]
+    assert counts[["population", "won", "lost", "open", "won_in_gap", "window_open"]].tolist() == [
+        2,
+        1,
+        1,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_a_population_is_the_one_that_was_trained_on(table):
@@ -361,7 +489,9 @@ def test_a_population_of_an_empty_log_is_empty(table):
 
 
 def test_cutoffs_come_in_time_order_with_their_rows(table):
-    rows = observe(table(LOG), every="1d", horizon="1d", start="2024-03-01", end="2024-03-04", frozen_at="2024-06-01")
+    rows = observe(
+        table(LOG), every="1d", horizon="1d", start="2024-03-01", end="2024-03-04", frozen_at="2024-06-01"
+    )
     found = list(cutoff_iterator(rows))
     assert [c.day for c, _ in found] == [1, 2, 3]
     assert np.concatenate([r for _, r in found]).tolist() == list(range(6))
@@ -379,17 +509,13 @@ def test_label_windows_do_not_reach_into_feature_windows(table):
 
 
 def test_the_check_kills_a_label_window_that_begins_before_the_cutoff(table, monkeypatch):
-    original, created = Outcomes.rows, Outcomes.__post_init__
+    original = Outcomes.columns
 
     def early(self, member, cutoff, opens, closes):
         return original(self, member, cutoff, opens - 86_400_000_000, closes)
 
-    def forgetful(self):
-        created(self)
-        self.first_won[:] = np.iinfo(np.int64).max
-
-    monkeypatch.setattr(Outcomes, "rows", early)
-    monkeypatch.setattr(Outcomes, "__post_init__", forgetful)
+    monkeypatch.setattr(Outcomes, "columns", early)
+    monkeypatch.setattr(Outcomes, "bought", lambda self, member, at, cool_off_us: np.zeros(len(member), bool))
     with pytest.raises(AssertionError):
         check_that_features_and_labels_do_not_overlap(table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import timedelta
 
 import numpy as np
@@ -10,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from leadlight.community import Community
 from leadlight.errors import InputError
-from leadlight.simulate import SimulationParameters, Truth, digest, simulate_tables
+from leadlight.simulate import SimulationParameters, Truth, simulate_tables
 from leadlight.simulate.parameters import ACTIONS, STAGES
 from leadlight.simulate.stages import stage_law
 
@@ -68,7 +68,10 @@ def test_the_tables_have_canonical_columns_and_types(hamlet: Simulated):
     assert deals.names == [
         "deal_id", "email", "domain", "outcome", "opened_at", "closed_at", "amount", "known_at",
     ]  # fmt: skip
+    assert activity.field("content_id").type == pa.int64()
     assert contacts.names == ["member_id", "contacted_at", "chosen_by", "propensity"]
+    people = hamlet[0]["deal_contacts"].schema
+    assert (people.field("deal_id").type, people.field("member_id").type) == (pa.string(), pa.int64())
 
 
 @pytest.mark.parametrize(("members", "weeks"), [(10, 4), (50, 12)])
@@ -218,6 +221,68 @@ def test_sales_never_approaches_employees_or_who_refuses(town: Simulated):
     assert not frame(town, "contacts")["member_id"].isin(barred).any()
 
 
+def test_a_deal_names_its_people_for_part_of_the_deals(town: Simulated):
+    deals, people = frame(town, "deals"), frame(town, "deal_contacts")
+    named = deals["deal_id"].isin(people["deal_id"]).mean()
+    assert 0.35 < named < 0.65
+    assert set(people["deal_id"]) <= set(deals["deal_id"])
+    assert not people.duplicated().any()
+    assert people.groupby("deal_id").size().max() > 1
+
+
+def test_people_on_a_deal_are_who_was_approached_and_the_buying_group(town: Simulated):
+    truth, people = town[1], frame(town, "deal_contacts")
+    exported = sorted(truth.sales.deals, key=lambda d: (d.opened, d.account))
+    members = truth.members().set_index("member_id")
+    joined = frame(town, "members").groupby("member_id")["joined_at"].first()
+    refused = set(frame(town, "members").query("consent.isna()")["member_id"])
+    for deal_id, one in people.groupby("deal_id")["member_id"]:
+        deal = exported[int(deal_id.removeprefix("D-")) - 1]
+        approached = int(truth.world.member_id[deal.member])
+        assert approached in set(one)
+        assert set(members.loc[one, "account"]) == {deal.account}
+        assert members.loc[one[one != approached], "buying_group"].all()
+        closed = truth.start + timedelta(weeks=min(deal.closed, 130.0))
+        assert (joined[one] < closed).all()
+        assert not refused & set(one)
+
+
+def test_a_deal_that_names_its_people_needs_no_key(town: Simulated):
+    matches = Community(**town[0]).matches
+    assert (matches["by"] == "deal_contacts").any()
+    assert 0 < (matches["status"] != "matched").sum() < 10
+
+
+def test_a_reply_is_in_a_thread_that_its_counterpart_opened_before(town: Simulated):
+    activity = frame(town, "activity")
+    opened = activity[activity["action"].isin(["question", "post"])].set_index("content_id")
+    replies = activity[activity["action"].isin(["answer", "comment", "recommend"])].dropna(
+        subset="content_id"
+    )
+    assert len(replies) > 1_000
+    thread = opened.loc[replies["content_id"].astype("int64")]
+    assert (thread["occurred_at"].to_numpy() < replies["occurred_at"].to_numpy()).all()
+    met = replies["other_member_id"].notna().to_numpy()
+    other = replies["other_member_id"].fillna(-1).astype("int64")
+    assert (other[met].to_numpy() == thread["member_id"][met].to_numpy()).all()
+    assert (replies["member_id"].to_numpy()[~met] == thread["member_id"][~met]).all()
+
+
+def test_every_thread_has_a_number_of_its_own_in_the_order_of_time(town: Simulated):
+    activity = frame(town, "activity")
+    threads = activity.loc[activity["action"].isin(["question", "post"]), "content_id"]
+    assert threads.is_monotonic_increasing
+    assert threads.is_unique
+
+
+def test_a_library_page_is_about_the_first_tag(town: Simulated):
+    activity = frame(town, "activity")
+    read = activity[activity["action"].isin(["view", "download"])]
+    assert read["content_id"].notna().all()
+    assert (read["tags"].str[0].groupby(read["content_id"]).nunique() == 1).all()
+    assert activity.loc[activity["action"].isin(["search", "connect", "invite"]), "content_id"].isna().all()
+
+
 def test_talkative_members_never_buy_and_do_more_than_quiet_buyers(town: Simulated):
     truth, activity = town[1], frame(town, "activity")
     members = truth.members().set_index("member_id")
@@ -282,6 +347,67 @@ def test_a_member_of_a_customer_is_past_buying(town: Simulated):
     assert (row["stage"], row["probability"], row["would_buy"]) == ("none", 0.0, False)
 
 
+def test_the_truth_of_several_cutoffs_is_that_of_each(hamlet: Simulated):
+    several = hamlet[1].to_pandas(["2024-02-01", "2024-03-01"], "30d")
+    second = several[several["cutoff"] == pd.Timestamp("2024-03-01", tz="UTC")].drop(columns="cutoff")
+    pd.testing.assert_frame_equal(second.reset_index(drop=True), hamlet[1].at("2024-03-01", "30d"))
+    assert several["cutoff"].nunique() == 2
+    with pytest.raises(InputError, match="no cutoff"):
+        hamlet[1].to_pandas([])
+
+
+def test_buyers_come_more_often_and_read_about_buying_the_further_they_are(town: Simulated):
+    """What the table of effects in docs/simulator.md promises, for awake and dormant members alike."""
+    activity, truth = frame(town, "activity"), town[1]
+    number = np.full(truth.world.member_id.max() + 1, -1)
+    number[truth.world.member_id] = np.arange(len(truth.world.account))
+    member = number[activity["member_id"]]
+    week = ((activity["occurred_at"] - truth.start) // pd.Timedelta("7D")).to_numpy(np.int64)
+    state = truth.journeys.state[truth.world.account[member], week]
+    buying = set(truth.parameters.early_tags + truth.parameters.late_tags)
+    tagged = np.array([tags is not None and not buying.isdisjoint(tags) for tags in activity["tags"]])
+    here = truth.world.joined[:, None] < np.arange(130)
+    states = truth.journeys.state[truth.world.account, :130]
+    rate, share = {}, {}
+    for stage in (0, 2, 3):
+        rows = truth.world.in_group[member] & (state == stage)
+        rate[stage] = rows.sum() / (here & truth.world.in_group[:, None] & (states == stage)).sum()
+        share[stage] = tagged[rows].mean()
+    assert rate[2] > 1.6 * rate[0]
+    assert rate[3] > 2.8 * rate[0]
+    assert share[3] > share[2] > share[0]
+
+
+def test_random_approaches_weigh_on_average_what_they_stand_for():
+    parameters = SimulationParameters(random_contacts=0.01, score_contacts=0.005)
+    _, truth = simulate_tables(members=4_000, weeks=60, seed=7, parameters=parameters)
+    eligible = weight = variance = 0.0
+    for cutoff in pd.date_range("2024-01-01", periods=4, freq="91D", tz="UTC"):
+        rows = truth.exploration(cutoff, "91d")
+        eligible, weight = eligible + rows["eligible"].sum(), weight + rows["weight"].sum()
+        variance += (rows["weight"] ** 2).sum()
+    assert eligible > 1_000
+    assert abs(weight - eligible) < 4 * np.sqrt(variance)
+
+
+def test_the_chance_of_a_random_approach_adds_up_to_the_draws():
+    parameters = SimulationParameters(random_contacts=0.002)
+    _, truth = simulate_tables(members=4_000, weeks=60, seed=7, parameters=parameters)
+    rows = pd.concat(
+        [truth.exploration(at, "7d") for at in pd.date_range("2024-01-08", "2025-02-10", freq="7D")]
+    )
+    assert rows["draws"].max() == 1
+    assert abs(rows["propensity"].sum() - rows["draws"].sum()) < 4 * np.sqrt(rows["propensity"].sum())
+    drawn = rows[rows["draws"] > 0]
+    assert (drawn["weight"] * drawn["propensity"]).to_numpy() == pytest.approx(1.0)
+    assert (drawn["eligible"] == 1.0).all()
+
+
+def test_a_window_that_reaches_past_the_log_has_no_exploration(hamlet: Simulated):
+    with pytest.raises(InputError, match="past the log"):
+        hamlet[1].exploration("2024-05-01", "90d")
+
+
 def test_without_markov_the_weeks_in_a_stage_tell_when_it_ends():
     parameters = SimulationParameters()
     markov, other = stage_law(parameters, markov=True), stage_law(parameters, markov=False)
@@ -310,13 +436,6 @@ def test_identifiers_say_nothing_about_who_buys(town: Simulated):
     ever = members["account"].isin(set(town[1].purchases()["account"]))
     lower = members["member_id"] < members["member_id"].median()
     assert abs(ever[lower].mean() - ever[~lower].mean()) < 0.03
-
-
-def test_the_digest_changes_with_any_parameter():
-    parameters = SimulationParameters()
-    assert digest(parameters) == digest(SimulationParameters())
-    assert digest(parameters) != digest(dataclasses.replace(parameters, need_rate=0.01))
-    assert digest(parameters) != digest(dataclasses.replace(parameters, late_tags=("pricing",)))
 
 
 def test_each_mix_and_row_has_the_length_of_what_it_describes():

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from leadlight.community import Community
 from leadlight.errors import ImmatureLabelError, LeadlightWarning
 from leadlight.moments import DAY_US, Duration, Moment, duration_us, moment_text, moment_us
-from leadlight.observations.observations import Observations, Windows
-from leadlight.observations.outcomes import Outcomes
+from leadlight.observations.observations import Observations
+from leadlight.observations.outcomes import Outcomes, frame_of, times
 from leadlight.observations.population import Population
+from leadlight.observations.windows import Bools, Codes, Windows, span_us
 
-Codes = NDArray[np.int64]
 DEFAULT_ACTIVE = "180d"
 
 
@@ -33,6 +32,7 @@ def observe(
     end: Moment | None = None,
     frozen_at: Moment | None = None,
     censored: bool = False,
+    cool_off: Duration | None = None,
 ) -> Observations:
     """Pair members with cutoffs and say what happened after each.
 
@@ -55,39 +55,50 @@ def observe(
         What became known later is not used; by default the latest timestamp in activity, deals and contacts.
     censored : bool
         Also give rows whose window was still open, with label NA and `observed_until`.
+    cool_off : duration, optional
+        A member comes back into the population this long after its last won deal: a cutoff is left out when a deal was
+        won before it and less than the cool-off before it. By default a member never comes back. Deals of an account
+        count for all members whom they reach.
 
     Returns
     -------
     Observations
         Sorted by cutoff, then member. Employees and members who refused are left out and counted; so is everybody
-        from the first won deal on. A row is mature when the last microsecond of its window is not after `frozen_at`.
+        from the first won deal on (until `cool_off` after the last). A row is mature when the last microsecond of its window is not after `frozen_at`.
 
     Raises
     ------
     InputError
-        If a duration or moment cannot be read, or `on` or `enters_on` names actions that the log does not hold.
+        If a duration or moment cannot be read, a duration is longer than some 3,000 years, or `on` or `enters_on` names actions that the log does not hold.
     ImmatureLabelError
         If no window had ended when the data were frozen.
     """
     windows = Windows(
-        duration_us(horizon, name="horizon"),
-        duration_us(gap, name="gap", zero=True),
-        duration_us(every, name="every"),
-        duration_us(active_within, name="active_within"),
+        span_us(horizon, "horizon"),
+        span_us(gap, "gap", zero=True),
+        span_us(every, "every"),
+        span_us(active_within, "active_within"),
         community.frozen_us if frozen_at is None else moment_us(frozen_at, name="frozen_at"),
         () if enters_on is None else (enters_on,) if isinstance(enters_on, str) else tuple(enters_on),
+        None if cool_off is None else span_us(cool_off, "cool_off", zero=True),
     )
     people = Population(community, windows)
-    member, cutoff = people.calendar_pairs(start, end) if on is None else people.event_pairs(on, start, end)
-    outcomes = Outcomes(community, windows)
-    kept = outcomes.first_won[member] >= cutoff
-    return _label(people, outcomes, member[kept], cutoff[kept], censored=censored)
+    if on is None:
+        cutoffs = people.calendar(start, end)
+        member, cutoff = people.active_pairs(cutoffs)
+    else:
+        cutoffs = np.empty(0, np.int64)
+        member, cutoff = people.event_pairs(on, start, end)
+    outcomes = Outcomes.of(community, windows.frozen_us)
+    return _label(people, outcomes, member, cutoff, cutoffs, censored=censored)
 
 
 def population_at(community: Community, at: Moment, windows: Windows | None = None) -> Observations:
     """Return unlabelled rows of one cutoff: everybody who may be scored at a time, as `observe` would choose them.
 
-    Members who bought before are in, flagged as customers; a warning says when the cutoff lies beyond the data.
+    Members who bought before are in, flagged as customers (with a cool-off: who bought less than that before; who bought
+    earlier is a prospect again unless the members table says customer). A warning says when the cutoff lies beyond the
+    data.
 
     Parameters
     ----------
@@ -95,8 +106,8 @@ def population_at(community: Community, at: Moment, windows: Windows | None = No
     at : moment
         The cutoff; only what was known before it is used.
     windows : Windows, optional
-        Of the training rows, so that scoring sees the population that was trained on: `active_within_us` and
-        `enters_on` are used. Without them: active within 180 days, entered with joining.
+        Of the training rows, so that scoring sees the population that was trained on: `active_within_us`,
+        `enters_on` and `cool_off_us` are used. Without them: active within 180 days, entered with joining.
 
     Returns
     -------
@@ -114,48 +125,60 @@ def population_at(community: Community, at: Moment, windows: Windows | None = No
     # Rows of the user's own say nothing about a population.
     within = windows.active_within_us or duration_us(DEFAULT_ACTIVE)
     windows = replace(windows, active_within_us=within, frozen_us=at_us - 1)
-    people, outcomes = Population(community, windows), Outcomes(community, windows)
+    people, outcomes = Population(community, windows), Outcomes.of(community, windows.frozen_us)
     member = people.at(at_us)
     member = member[people.eligible[member]]
     cutoff = np.full(len(member), at_us, np.int64)
-    frame = outcomes.rows(member, cutoff, cutoff, cutoff + 1).drop(columns="observed_until")
-    frame["customer"] |= outcomes.first_won[member] < at_us
-    return Observations(frame, windows)
+    # The shortest window that has not ended: nothing is labelled.
+    frame = frame_of(community, outcomes, replace(windows, gap_us=0, horizon_us=1), member, cutoff)
+    frame["customer"] |= outcomes.bought(member, cutoff, windows.cool_off_us)
+    return Observations(frame.drop(columns="observed_until"), windows, outcomes=outcomes)
 
 
-def _label(people: Population, outcomes: Outcomes, member: Codes, cutoff: Codes, *, censored: bool) -> Observations:
-    windows = outcomes.windows
+def _label(
+    people: Population, outcomes: Outcomes, member: Codes, cutoff: Codes, calendar: Codes, *, censored: bool
+) -> Observations:
+    """Label the pairs of the population, and count all others by the first reason that keeps them out."""
+    windows, members = people.windows, people.community.members
+    eligible, entered = people.eligible[member], people.entered[member] < cutoff
+    bought = outcomes.bought(member, cutoff, windows.cool_off_us)
+    population = eligible & entered & ~bought
     opens = cutoff + windows.gap_us
-    closes = opens + windows.horizon_us
-    mature = closes <= windows.frozen_us + 1
-    if len(member) and not mature.any() and not censored:
+    in_gap = population & (outcomes.won_in(member, cutoff, opens) < opens)
+    mature = opens + windows.horizon_us <= windows.seen_until_us
+    if population.any() and not (population & mature).any() and not censored:
         raise ImmatureLabelError(
-            f"All {len(member)} label windows were still open when the data were frozen "
-            f"({moment_text(windows.frozen_us)}): horizon + gap is {(windows.horizon_us + windows.gap_us) / DAY_US:g} days. "
+            f"All {int(population.sum())} label windows were still open when the data were frozen "
+            f"({moment_text(windows.frozen_us)}): horizon + gap is {windows.reach_us / DAY_US:g} days. "
             "Use a shorter horizon, or censored=True."
         )
-    in_gap = outcomes.first_won[member] < opens
-    eligible = people.eligible[member]
-    keep = eligible & ~in_gap & (mature | censored)
-    frame = outcomes.rows(member, cutoff, opens, closes)
-    members = people.community.members
     dropped = {
-        "won_in_gap": eligible & in_gap,
-        "window_open": eligible & ~mature,
+        "won_in_gap": in_gap,
+        "window_open": population & ~in_gap & ~mature,
+        "after_won": eligible & entered & bought,
+        "not_entered": eligible & ~entered,
         "employees": members.employee[member],
         "refused": members.refused[member] & ~members.employee[member],
     }
-    counts = _counts(frame, keep, eligible, dropped)
-    frame = frame[keep].reset_index(drop=True)
-    return Observations(frame if censored else frame.drop(columns="observed_until"), windows, counts)
+    counts = _dropped(dropped, cutoff, calendar)
+    if len(calendar):
+        counts["inactive"] = _inactive(people, cutoff[eligible & entered], calendar)
+    counts.index = times(counts.index.to_numpy(np.int64)).rename("cutoff")
+    rows = population & ~in_gap & (mature | censored)
+    some = counts.to_numpy().any(axis=1) | counts.index.isin(times(np.unique(cutoff[rows])))
+    frame = frame_of(people.community, outcomes, windows, member[rows], cutoff[rows])
+    frame = frame if censored else frame.drop(columns="observed_until")
+    return Observations(frame, windows, counts[some], outcomes=outcomes)
 
 
-def _counts(
-    frame: pd.DataFrame, keep: NDArray[np.bool_], eligible: NDArray[np.bool_], dropped: dict[str, NDArray[np.bool_]]
-) -> pd.DataFrame:
-    """Rows by cutoff: the population, what came of the rows that are kept, and what was dropped and why."""
-    table = pd.DataFrame({"cutoff": frame["cutoff"], "population": eligible})
-    for outcome in ("won", "lost", "open"):
-        table[outcome] = keep & (frame["outcome"] == outcome).to_numpy(bool)
-    table["contacted"] = keep & (frame["contacted"] == True).to_numpy(bool)  # noqa: E712 - a column of True, False, None
-    return table.assign(**dropped).groupby("cutoff").sum()
+def _dropped(masks: dict[str, Bools], cutoff: Codes, calendar: Codes) -> pd.DataFrame:
+    at = calendar if len(calendar) else np.unique(cutoff)
+    codes = np.searchsorted(at, cutoff)
+    return pd.DataFrame({n: np.bincount(codes[m], minlength=len(at)) for n, m in masks.items()}, index=at)
+
+
+def _inactive(people: Population, active: Codes, calendar: Codes) -> Codes:
+    """How many had entered before each cutoff and may be approached, less those who were active."""
+    entered = np.sort(people.entered[people.eligible])
+    count = np.bincount(np.searchsorted(calendar, active), minlength=len(calendar))
+    return (np.searchsorted(entered, calendar) - count).astype(np.int64)

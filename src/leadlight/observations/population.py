@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leadlight.community import Community
 from leadlight.community.members import NEVER
 from leadlight.errors import InputError
 from leadlight.moments import DAY_US, Moment, moment_us
-from leadlight.observations.observations import Windows
-
-Codes = NDArray[np.int64]
-LATER = np.iinfo(np.int64).max
+from leadlight.observations.windows import LATER, Codes, Windows
 
 
 @dataclass
@@ -49,7 +45,7 @@ class Population:
     def _codes(self, what: str, actions: tuple[str, ...]) -> list[int]:
         log = self.community.log
         codes = [log.code("action", a) for a in actions]
-        if max(codes) < 0:
+        if max(codes, default=-1) < 0:
             known = list(log.dictionaries["action"])[:20]
             raise InputError(f"{what}={actions!r} happens nowhere in the log; actions are {known}.")
         return codes
@@ -61,17 +57,44 @@ class Population:
         found: Codes = active[self.entered[active] < cutoff]
         return found
 
-    def calendar_pairs(self, start: Moment | None, end: Moment | None) -> tuple[Codes, Codes]:
-        """(member, cutoff) for cutoffs at even distances, by cutoff, then member."""
+    def calendar(self, start: Moment | None, end: Moment | None) -> Codes:
+        """Cutoffs at even distances from the first midnight after the first activity, or from `start`."""
         first = (self.community.start_us // DAY_US + 1) * DAY_US
         lower = first if start is None else moment_us(start, name="start")
-        upper = self.windows.frozen_us + 1 if end is None else moment_us(end, name="end")
-        members = [np.empty(0, np.int64)]
-        cutoffs = [np.empty(0, np.int64)]
-        for cutoff in range(lower, upper, self.windows.every_us):
-            members.append(self.at(cutoff))
-            cutoffs.append(np.full(len(members[-1]), cutoff, np.int64))
-        return np.concatenate(members), np.concatenate(cutoffs)
+        upper = self.windows.seen_until_us if end is None else moment_us(end, name="end")
+        return np.array(range(lower, upper, self.windows.every_us), np.int64)
+
+    def active_pairs(self, cutoffs: Codes) -> tuple[Codes, Codes]:
+        """(member, cutoff) for members active in `[cutoff - active_within, cutoff)`, by cutoff, then member.
+
+        Who has not entered yet is among them, and so are employees.
+        """
+        if not len(cutoffs):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        # An event makes its member active at the cutoffs from when it is known to `active_within` after it happened:
+        # a run of positions, so that the log is read once and not once for each cutoff.
+        first = np.searchsorted(cutoffs, self.visible, "right")
+        last = np.searchsorted(cutoffs, self.time + self.windows.active_within_us, "right") - 1
+        some = first <= last
+        # One number line for all members: a free position at the end of each keeps runs of neighbours apart.
+        span = len(cutoffs) + 1
+        begins, ends = self.actor[some] * span + first[some], self.actor[some] * span + last[some]
+        if len(begins) and (np.diff(begins) < 0).any():
+            order = np.argsort(begins, kind="stable")
+            begins, ends = begins[order], ends[order]
+        reach = np.maximum.accumulate(ends)
+        new = np.ones(len(begins), bool)
+        new[1:] = begins[1:] > reach[:-1] + 1
+        starts = np.flatnonzero(new)
+        begins, ends = begins[starts], reach[np.append(starts[1:], len(reach)) - 1] if len(starts) else reach
+        lengths = ends - begins + 1
+        offset = np.cumsum(lengths) - lengths
+        line = np.repeat(begins - offset, lengths) + np.arange(lengths.sum())
+        member, position = np.divmod(line, span)
+        # Radix, where the positions are small enough for it.
+        small = position.astype(np.uint16) if span < 2**16 else position
+        order = np.argsort(small, kind="stable")
+        return member[order], cutoffs[position[order]]
 
     def event_pairs(self, on: str, start: Moment | None, end: Moment | None) -> tuple[Codes, Codes]:
         """(member, cutoff) with a cutoff one microsecond after each `on` action became visible."""
@@ -79,6 +102,6 @@ class Population:
         upper = LATER if end is None else moment_us(end, name="end")
         rows = np.isin(self.action, self._codes("on", (on,)))
         member, cutoff = self.actor[rows], self.visible[rows] + 1
-        keep = (cutoff >= lower) & (cutoff < upper) & (self.entered[member] < cutoff)
+        keep = (cutoff >= lower) & (cutoff < upper)
         pairs = np.unique(np.stack([cutoff[keep], member[keep]]), axis=1)
         return pairs[1], pairs[0]

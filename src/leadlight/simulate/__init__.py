@@ -9,7 +9,9 @@ import numpy as np
 
 from leadlight.errors import InputError
 from leadlight.simulate.behaviour import Behaviour
-from leadlight.simulate.parameters import WEEK_US, SimulationParameters, digest
+from leadlight.simulate.content import Content
+from leadlight.simulate.frozen import FROZEN_DIGEST, digest
+from leadlight.simulate.parameters import WEEK_US, SimulationParameters
 from leadlight.simulate.sales import Sales
 from leadlight.simulate.stages import stage_law, walk_stages
 from leadlight.simulate.truth import Truth
@@ -20,7 +22,14 @@ if TYPE_CHECKING:
 
     from leadlight.community import Community
 
-__all__ = ["SimulationParameters", "Truth", "digest", "simulate_community", "simulate_tables"]
+__all__ = [
+    "FROZEN_DIGEST",
+    "SimulationParameters",
+    "Truth",
+    "digest",
+    "simulate_community",
+    "simulate_tables",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,7 +62,7 @@ def simulate_community(
     start : str or datetime, default="2024-01-01"
         First moment of the log; naive times are UTC.
     parameters : SimulationParameters, optional
-        Everything else; ``digest(parameters)`` names it.
+        Everything else, described in ``docs/simulator.md``; ``digest(parameters)`` names it.
 
     Returns
     -------
@@ -84,19 +93,19 @@ def simulate_tables(
 ) -> tuple[dict[str, pa.Table], Truth]:
     """Return the canonical Arrow tables of `simulate_community`, by name, and the truth.
 
-    Takes the same arguments. The tables are `activity`, `members`, `deals` and `contacts`; timestamps are UTC
-    microseconds within ``[start, start + weeks)``, apart from `joined_at` of those who had joined before.
+    Takes the same arguments. The tables are `activity`, `members`, `deals`, `deal_contacts` and `contacts`; timestamps
+    are UTC microseconds within ``[start, start + weeks)``, apart from `joined_at` of those who had joined before.
     """
-    from leadlight.simulate import tables
+    from leadlight.simulate import crm, tables
 
     first = _check(members, weeks, start)
     p = parameters or SimulationParameters()
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(6)]
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(8)]
     law = stage_law(p, markov=markov)
     world = build_world(members, weeks, p, streams[0])
     journeys = walk_stages(law, np.asarray(p.intensity)[world.kind], weeks + p.truth_weeks, p, streams[1])
     join_on_need(world, journeys, p, streams[2])
-    behaviour = Behaviour(world, weeks, first.weekday(), p, streams[3])
+    behaviour = Behaviour(world, weeks, first.weekday(), p, streams[3], Content(p, streams[6]))
     sales = Sales(world, journeys, weeks, first.weekday(), p, streams[4])
 
     log, role_from, job_from = [], [], []
@@ -116,8 +125,9 @@ def simulate_tables(
     found = {
         "activity": tables.activity_table(log, world, start_us, p, streams[5]),
         "members": tables.members_table(world, role_from, job_from, start_us, end_us),
-        "deals": tables.deals_table(sales, start_us, end_us, p, streams[5]),
-        "contacts": tables.contacts_table(sales, start_us),
+        "deals": crm.deals_table(sales, start_us, end_us, p, streams[5]),
+        "deal_contacts": crm.deal_contacts_table(sales, p, streams[7]),
+        "contacts": crm.contacts_table(sales, start_us),
     }
     return found, Truth(first, first + timedelta(weeks=weeks), p, world, law, journeys, sales)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leadlight.simulate.content import Content
 from leadlight.simulate.parameters import (
     ACTIONS,
     CUSTOMER,
@@ -28,6 +29,7 @@ CODE = {name: code for code, name in enumerate(ACTIONS)}
 _TAGGED = [
     CODE[a] for a in ("view", "search", "download", "post", "question", "answer", "comment", "recommend")
 ]
+_READS = [CODE["view"], CODE["download"]]
 _REPLIES = [CODE[a] for a in ("answer", "comment", "recommend")]
 _PROJECT, _QUIET_BUYING, _FIRST_STAGE = (PROFILES.index(n) for n in ("project", "quiet_buying", "epiphany"))
 _WORKDAYS = np.array([0.19, 0.20, 0.20, 0.19, 0.15, 0.03, 0.04])
@@ -41,6 +43,8 @@ class Behaviour:
     ----------
     first_weekday : int
         Weekday of the first day of the log, Monday is 0.
+    content : Content
+        What they read, open and reply to.
     """
 
     def __init__(
@@ -50,8 +54,10 @@ class Behaviour:
         first_weekday: int,
         parameters: SimulationParameters,
         rng: np.random.Generator,
+        content: Content,
     ) -> None:
         self.world, self.weeks, self.parameters, self.rng = world, weeks, parameters, rng
+        self.content = content
         count = len(world.account)
         p = parameters
         self.role, self.job = world.role.copy(), world.job.copy()
@@ -68,7 +74,7 @@ class Behaviour:
         self._phase = 2 * np.pi * rng.random()
         self._days = np.cumsum(np.roll(_WORKDAYS / _WORKDAYS.sum(), -first_weekday))
         self._days[-1] = 1.0
-        self._writers = np.empty(0, np.int64)
+        self._writers = self._threads = np.empty(0, np.int64)
 
     def week(self, week: int, account_state: Array, account_customer: Array) -> tuple[Events, Array]:
         """Return the actions of a week, and which members changed their job function in it.
@@ -102,6 +108,9 @@ class Behaviour:
         )
         events["tags"] = self._tags(member, action, tag_rate, stage[member], week)
         events["group"] = self._groups(member, action)
+        events["content"] = np.full(len(member), -1, np.int64)
+        reads = np.isin(action, _READS)
+        events["content"][reads] = self.content.pages(events["tags"][reads, 0])
         self._counterparts(events, stage[member], week)
         events["duration"] = np.where(
             action == CODE["view"],
@@ -178,7 +187,7 @@ class Behaviour:
         return group.astype(np.int8)
 
     def _counterparts(self, events: Events, stage: Array, week: int) -> None:
-        """Fill in who is on the other side, with role and function as of this week."""
+        """Fill in who is on the other side, with role and function as of this week, and the thread of posts and replies."""
         w, p, rng = self.world, self.parameters, self.rng
         member, action = events["member"], events["action"]
         here = np.flatnonzero(w.joined < week)
@@ -186,7 +195,9 @@ class Behaviour:
         domain = np.full(len(member), -1, np.int64)
 
         replies = np.isin(action, _REPLIES)
-        other[replies] = _pick(self._writers, int(replies.sum()), rng)
+        if len(self._writers):
+            thread = rng.integers(len(self._writers), size=int(replies.sum()))
+            other[replies], events["content"][replies] = self._writers[thread], self._threads[thread]
         refers = action == CODE["refer"]
         other[refers] = _pick(here, int(refers.sum()), rng)
 
@@ -217,9 +228,10 @@ class Behaviour:
         events["other_domain"] = domain
         events["other_role"] = np.where(met, self.role[other], -1).astype(np.int8)
         events["other_job"] = np.where(met, self.job[other], -1).astype(np.int8)
-        wrote = np.isin(action, [CODE["question"], CODE["post"]])
-        if wrote.any():
-            self._writers = member[wrote]
+        wrote = np.flatnonzero(np.isin(action, [CODE["question"], CODE["post"]]))
+        events["content"][wrote] = self.content.threads(events["time"][wrote])
+        if len(wrote):
+            self._writers, self._threads = member[wrote], events["content"][wrote]
 
     def _profile_updates(self, events: Events, week: int) -> Array:
         """Fill in the field; job functions change from next week on, for the members who are returned."""

@@ -38,6 +38,13 @@ COMPANY_TAILS = _words(
     "games toys books audio garden sports travel security packing coatings bakery software timber power "
     "water finance legal design"
 )
+PROFILE_VALUES = {
+    "job_title": ("team lead", "head of operations", "analyst", "director", "engineer"),
+    "company": ("(company name)",),
+    "phone": ("(number given)",),
+    "photo": ("(picture added)",),
+    "interests": ("integrations", "reporting", "automation", "events"),
+}
 
 
 def company_domains(count: int, order: list[int]) -> list[str]:

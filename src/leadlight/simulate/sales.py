@@ -21,6 +21,7 @@ from leadlight.simulate.stages import Journeys
 from leadlight.simulate.world import PROSPECT_ROLE, World
 
 Array = NDArray[Any]
+OFFICE_HOURS = (8.0, 17.0)
 
 
 @dataclass
@@ -61,6 +62,10 @@ class Sales:
     deals : list of Deal
     customer_from : ndarray of shape (accounts,)
         When an account bought from the host, in weeks; infinite where it did not.
+    eligible : ndarray of bool of shape (weeks, members)
+        Whom the random draw of a week could name.
+    draw_chance : ndarray of shape (weeks,)
+        The chance of each of them.
     """
 
     world: World
@@ -76,6 +81,8 @@ class Sales:
         """Start with no points and nobody approached."""
         members, accounts = len(self.world.account), len(self.world.size)
         self.customer_from = np.full(accounts, np.inf)
+        self.eligible = np.zeros((self.weeks, members), np.bool_)
+        self.draw_chance = np.zeros(self.weeks)
         self._points = np.zeros(members)
         self._member_rest = np.full(members, -1_000)
         self._account_rest = np.full(accounts, -1_000)
@@ -83,7 +90,7 @@ class Sales:
         self._remembered_by = np.zeros(accounts, np.int64)
         self._busy_until = np.full(accounts, -1.0)
         self._open: dict[int, Deal] = {}
-        self._workdays = [d for d in range(7) if (self.first_weekday + d) % 7 < 5]
+        self.workdays = [d for d in range(7) if (self.first_weekday + d) % 7 < 5]
 
     def week(self, week: int, events: Events, role: Array) -> None:
         """Work through one week: remembered approaches, the list made on Monday, those who call.
@@ -123,6 +130,8 @@ class Sales:
         expected = min(p.random_contacts * len(w.account), float(len(pool)))
         number = int(expected) + int(self.rng.random() < expected % 1.0)
         at_random = self.rng.choice(pool, number, replace=False)
+        self.eligible[week, pool] = True
+        self.draw_chance[week] = expected / len(pool)
         for member in at_random.tolist():
             self._approach(member, self._office_hour(week), "random", expected / len(pool))
         by_points = pool[(self._points[pool] > 0) & ~np.isin(w.account[pool], w.account[at_random])]
@@ -214,8 +223,8 @@ class Sales:
         )
 
     def _office_hour(self, week: int) -> float:
-        day = self._workdays[int(self.rng.integers(len(self._workdays)))]
-        return week + (day + self.rng.uniform(8.0, 17.0) / 24.0) / 7.0
+        day = self.workdays[int(self.rng.integers(len(self.workdays)))]
+        return week + (day + self.rng.uniform(*OFFICE_HOURS) / 24.0) / 7.0
 
 
 def points_of(parameters: SimulationParameters) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The canonical Arrow tables that a simulated community leaves behind."""
+"""The log and the members of a simulated community as canonical Arrow tables."""
 
 from __future__ import annotations
 
@@ -18,19 +18,11 @@ from leadlight.simulate.parameters import (
     WEEK_US,
     SimulationParameters,
 )
-from leadlight.simulate.sales import Deal, Sales
 from leadlight.simulate.world import CUSTOMER_ROLE, World
 
 Array = NDArray[Any]
 STAMP = pa.timestamp("us", tz="UTC")
 _DAY_US = 86_400_000_000
-_VALUES = {
-    "job_title": ("team lead", "head of operations", "analyst", "director", "engineer"),
-    "company": ("(company name)",),
-    "phone": ("(number given)",),
-    "photo": ("(picture added)",),
-    "interests": ("integrations", "reporting", "automation", "events"),
-}
 
 
 def activity_table(
@@ -75,6 +67,7 @@ def activity_table(
             "duration_s": pa.array(events["duration"], mask=np.isnan(events["duration"])),
             "field": _text(events["field"], PROFILE_FIELDS),
             "value": _text(value, values),
+            "content_id": pa.array(events["content"], mask=events["content"] < 0),
             "source": _text(np.zeros(count, np.int64), ("simulated",)),
         }
     )
@@ -101,9 +94,9 @@ def members_table(
     joined = start_us + np.floor(world.joined * WEEK_US).astype(np.int64)
     changes = [(i, int(joined[i]), -1, -1) for i in range(len(joined))]
     for account, week in role_from:
-        for one in range(int(world.first[account]), int(world.first[account] + world.size[account])):
-            if not world.private[one]:
-                changes.append((one, start_us + week * WEEK_US, CUSTOMER_ROLE, -1))
+        colleagues = range(int(world.first[account]), int(world.first[account] + world.size[account]))
+        at = start_us + week * WEEK_US
+        changes += [(one, at, CUSTOMER_ROLE, -1) for one in colleagues if not world.private[one]]
     changes += [(m, start_us + week * WEEK_US, -1, code) for m, week, code in job_from]
     changes.sort()
     role, job = world.role.copy(), world.job.copy()
@@ -137,87 +130,6 @@ def members_table(
     )
 
 
-def contacts_table(sales: Sales, start_us: int) -> pa.Table:
-    """Return approaches, ordered by time; propensity (random ones) is the chance to be drawn that week."""
-    contacts = sorted(sales.contacts, key=lambda c: (c.moment, c.member))
-    return pa.table(
-        {
-            "member_id": pa.array([int(sales.world.member_id[c.member]) for c in contacts], pa.int64()),
-            "contacted_at": pa.array([_stamp(c.moment, start_us) for c in contacts], STAMP),
-            "chosen_by": pa.array([c.chosen_by for c in contacts], pa.string()),
-            "propensity": pa.array([c.propensity for c in contacts], pa.float64()),
-        }
-    )
-
-
-def deals_table(
-    sales: Sales, start_us: int, end_us: int, parameters: SimulationParameters, rng: np.random.Generator
-) -> pa.Table:
-    """Return deals as a CRM exports them at the end of the log: messy keys, no outcome while open."""
-    p, rows = parameters, []
-    for deal in sorted(sales.deals, key=lambda d: (d.opened, d.account)):
-        opened = _stamp(deal.opened, start_us)
-        late = rng.random() < p.late_known_share
-        delay = int(rng.exponential(p.late_known_days) * _DAY_US) + 1
-        closed = _stamp(deal.closed, start_us) if np.isfinite(deal.closed) else end_us
-        closed = max(closed, opened + 1)
-        known = closed + delay if late else closed
-        over = known < end_us
-        size = float(sales.world.size[deal.account])
-        amount = p.amount_median * size**0.4 * float(np.exp(p.amount_spread * rng.standard_normal()))
-        email, domain = _crm_key(deal, sales.world, p, rng)
-        outcome = ("won" if deal.won else "lost") if over else None
-        rows.append(
-            {
-                "email": email,
-                "domain": domain,
-                "outcome": outcome,
-                "opened_at": opened,
-                "closed_at": closed if over else None,
-                "amount": round(amount, -2) if outcome == "won" else None,
-                "known_at": known if over and late else None,
-            }
-        )
-    schema = {
-        "email": pa.string(), "domain": pa.string(), "outcome": pa.string(), "opened_at": STAMP,
-        "closed_at": STAMP, "amount": pa.float64(), "known_at": STAMP,
-    }  # fmt: skip
-    columns = {name: pa.array([r[name] for r in rows], kind) for name, kind in schema.items()}
-    return pa.table(
-        {"deal_id": pa.array([f"D-{i + 1:05d}" for i in range(len(rows))], pa.string()), **columns}
-    )
-
-
-def _crm_key(
-    deal: Deal, world: World, p: SimulationParameters, rng: np.random.Generator
-) -> tuple[str | None, str | None]:
-    """Return e-mail and domain as somebody in sales typed them."""
-    email, company = world.email[deal.member], world.domain[deal.account]
-    kind = int((np.cumsum(p.deal_key) <= rng.random()).sum())
-    listed = bool(world.listed[deal.account])
-    if kind == 1 and listed:
-        return None, str(rng.choice([company, company.upper(), f"www.{company}"]))
-    name, at = email.split("@")
-    if kind == 2:
-        cut = int(rng.integers(1, len(name) - 1))
-        return f"{name[:cut]}{name[cut + 1 :]}@{at.replace('.example', '-mail.example')}", None
-    if kind == 3:
-        return (
-            f"{name}.private{rng.integers(100)}@{names.FREE_MAIL[int(rng.integers(len(names.FREE_MAIL)))]}",
-            None,
-        )
-    if kind >= 4:
-        return f"info@unknown-{rng.integers(10_000)}.example", None
-    case, spaces, plus = rng.random(3) < np.asarray(p.email_mess)
-    email = f"{name}+crm@{at}" if plus else email
-    email = email.title() if case else email
-    return (f" {email} " if spaces else email), (company if listed and rng.random() < 0.5 else None)
-
-
-def _stamp(moment: float, start_us: int) -> int:
-    return start_us + int(moment * WEEK_US)
-
-
 def _offsets(chunks: list[Events]) -> list[tuple[Events, int]]:
     sizes = [len(c["time"]) for c in chunks]
     return list(zip(chunks, np.concatenate(([0], np.cumsum(sizes)[:-1])).astype(int).tolist(), strict=True))
@@ -243,6 +155,6 @@ def _field_values(field: Array, rng: np.random.Generator) -> tuple[Array, list[s
     code = np.full(len(field), -1, np.int64)
     for number, name in enumerate(PROFILE_FIELDS):
         mine = np.flatnonzero(field == number)
-        code[mine] = len(words) + rng.integers(len(_VALUES[name]), size=len(mine))
-        words += _VALUES[name]
+        code[mine] = len(words) + rng.integers(len(names.PROFILE_VALUES[name]), size=len(mine))
+        words += names.PROFILE_VALUES[name]
     return code, words

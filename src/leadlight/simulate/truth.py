@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import InputError
+from leadlight.simulate.exploration import explored
 from leadlight.simulate.parameters import (
     DECISION,
     EVALUATION,
@@ -65,8 +67,8 @@ class Truth:
         pandas.DataFrame
             One row per member: `member_id`; `stage` of the account (none, epiphany, interest, evaluation,
             decision); `probability` that the account buys from the host within the window if sales approaches
-            its buying group at the cutoff, knowing the hidden state; `would_buy`, what becomes of it. Where a
-            deal is open already, both speak of that deal. Those who bought have probability 0 from then on.
+            its buying group at the cutoff and is heard, knowing the hidden state; `would_buy`, what becomes of it.
+            Where a deal is open already, both speak of that deal. Those who bought have probability 0 from then on.
 
         Raises
         ------
@@ -92,6 +94,60 @@ class Truth:
                 "would_buy": would_buy[account],
             }
         )
+        return frame.sort_values("member_id", ignore_index=True)
+
+    def to_pandas(self, cutoffs: Iterable[str | datetime], horizon: str | timedelta = "90d") -> pd.DataFrame:
+        """Return `at` for several cutoffs in one frame, with the column `cutoff` (UTC) after `member_id`."""
+        import pandas as pd
+
+        frames = []
+        for cutoff in cutoffs:
+            frame = self.at(cutoff, horizon)
+            frame.insert(1, "cutoff", _utc(cutoff))
+            frames.append(frame)
+        if not frames:
+            raise InputError("There is no cutoff. Pass at least one, such as ['2025-06-01'].")
+        return pd.concat(frames, ignore_index=True)
+
+    def exploration(self, cutoff: str | datetime, horizon: str | timedelta = "90d") -> pd.DataFrame:
+        """Return what the random approaches in a window stand for, for inverse-propensity weighting.
+
+        Each week sales draws a few members at random, each with the same chance, from those whom it could approach
+        that week. A draw with chance p in a window of W weeks weighs ``1 / (p W)``: over all draws, the expected
+        weight of a member is the share of the window's weeks in which the member could have been drawn.
+
+        Parameters
+        ----------
+        cutoff : str or datetime
+        horizon : str or timedelta, default="90d"
+            The window is ``[cutoff, cutoff + horizon)`` and must end within the log.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per member who had joined before the cutoff: `member_id`; `eligible`, the share of the window
+            (by office hours) in which the draw could have named the member; `propensity`, the chance of at least one
+            draw in those weeks; `draws`, the random approaches; `weight`, the sum of their weights, 0 where there is
+            none. Eligibility is as it came to be: it ends with an approach, a random one included.
+
+        Raises
+        ------
+        InputError
+            If the window is not within the log.
+        """
+        import pandas as pd
+
+        moment, length = self._weeks(cutoff), _horizon_weeks(horizon)
+        if moment + length > self._weeks(self.end):
+            raise InputError(
+                f"horizon={horizon!r} from {cutoff} reaches past the log, where nobody was approached. "
+                f"The window must end by {self.end:%Y-%m-%d}."
+            )
+        here = self.world.joined < moment
+        columns = {
+            name: values[here] for name, values in explored(self.sales, moment, moment + length).items()
+        }
+        frame = pd.DataFrame({"member_id": self.world.member_id[here], **columns})
         return frame.sort_values("member_id", ignore_index=True)
 
     def purchases(self) -> pd.DataFrame:
@@ -140,13 +196,7 @@ class Truth:
     def _weeks(self, cutoff: str | datetime) -> float:
         import pandas as pd
 
-        try:
-            when = pd.Timestamp(cutoff)
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"cutoff={cutoff!r} is not a time. Pass a datetime or text such as '2025-06-01'."
-            ) from error
-        when = when.tz_localize("UTC") if when.tzinfo is None else when.tz_convert("UTC")
+        when = _utc(cutoff)
         if not self.start <= when <= self.end:
             raise InputError(
                 f"cutoff {when:%Y-%m-%d} is outside the log. "
@@ -206,6 +256,18 @@ class Truth:
         win = np.asarray(self.parameters.win)[stage]
         found[account[j.luck[account, week] < win]] = True
         return found
+
+
+def _utc(moment: str | datetime) -> pd.Timestamp:
+    import pandas as pd
+
+    try:
+        when = pd.Timestamp(moment)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"cutoff={moment!r} is not a time. Pass a datetime or text such as '2025-06-01'."
+        ) from error
+    return when.tz_localize("UTC") if when.tzinfo is None else when.tz_convert("UTC")
 
 
 def _horizon_weeks(horizon: str | timedelta) -> float:
