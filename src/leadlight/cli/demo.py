@@ -80,8 +80,8 @@ def demo(arguments: argparse.Namespace) -> int:
     write_csv(tables, folder)
     _run(BUSINESS, Community(**community_files(folder)), out, arguments, truth)
     print(
-        f"\nYour turn: put your own exports in place of the CSV files in {folder} (activity.csv and deals.csv are enough)\n"
-        f"and run: leadlight demo --community {folder}"
+        f"\nYour turn: put your own exports in place of the CSV files in {folder} (a log with a column email, and deals.csv,\n"
+        f"are enough) and run: leadlight demo --community {folder}"
     )
     return 0
 

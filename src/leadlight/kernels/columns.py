@@ -222,7 +222,7 @@ def _entropy(block: _Block, column: Column) -> Values:
 
 
 def _x_log2_x(count: Codes) -> Codes:
-    """x log2 x in 2^24 fixed point: sums of integers do not depend on their order."""
+    """Return x log2 x in 2^24 fixed point: sums of integers do not depend on their order."""
     positive = np.maximum(count, 1)
     return np.rint(positive * np.log2(positive) * ENTROPY_SCALE).astype(np.int64)
 
