@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from leadlight.decision import Capacity, Costs, MissRate, decision_from
+from leadlight.decision import (
+    Capacity,
+    Costs,
+    MissRate,
+    Price,
+    Priced,
+    binomial_interval,
+    decision_from,
+    one_row_each,
+)
 from leadlight.errors import InputError
 
 SCORES = np.random.default_rng(0).permutation(np.arange(1, 201) / 1000)
@@ -144,3 +153,84 @@ def test_a_quiet_time_comes_back_as_a_duration():
 def test_an_unknown_decision_is_an_error():
     with pytest.raises(InputError, match="'dice'"):
         decision_from("dice", {})
+
+
+# Two dates. Account a: two members, found at both dates. b: missed at both. c: one row of two found.
+PRICED = Priced(
+    score=np.array([0.9, 0.8, 0.2, 0.7, 0.6, 0.1] + [0.9, 0.1, 0.1, 0.2]),
+    label=np.array([1.0, 1, 1, 1, 0, 0] + [1, 1, 1, 0]),
+    group=np.array(["a", "a", "b", "c", "d", "e"] + ["a", "b", "c", "d"], dtype=object),
+    cutoff=np.array([1] * 6 + [2] * 4),
+)
+
+
+def test_a_price_by_hand():
+    price = Price.of(PRICED, 0.5)
+    assert (price.rows, price.dates, price.flagged, price.calls) == (10, 2, 0.5, 2.5)
+    # Five calls: a and c at the first date, a at the second.
+    assert price.calls_per_buyer == pytest.approx(5 / 3)
+    assert price.false_per_true == pytest.approx(1 / 4)
+    assert price.buyers == 3
+    assert price.missed in {1, 2}
+    assert (price.missed_low, price.missed_high) == binomial_interval(price.missed, 3)
+
+
+def test_capacity_says_what_it_reaches():
+    price = Capacity(n=3).price(PRICED, 0.5)
+    assert f"reach {3 - price.missed} of 3 accounts that won" in str(price)
+
+
+def test_costs_say_the_profit_by_outcomes_and_by_probabilities():
+    price = Costs(1, 10).price(PRICED, 0.5)
+    assert price.profit == (4 * 10 - 1) / 2
+    assert price.expected_profit == pytest.approx((10 * 3.9 - 1.1) / 2)
+    assert "19.5 by the outcomes" in str(price)
+
+
+def test_a_bound_says_its_bound_and_the_share_it_flags():
+    rule = MissRate(0.5, 0.9)
+    buyers = Priced(np.arange(20.0), np.ones(20), np.arange(20), np.zeros(20), "held back")
+    price = rule.price(buyers, rule.threshold(buyers.score, buyers.score))
+    assert price.bound == rule.bound(price.missed, 20) <= 0.5
+    assert rule.bound(price.missed + 1, 20) > 0.5
+    assert f"flags {price.flagged:.0%} of all members" in str(price)
+
+
+def test_without_a_deal_nobody_knows_what_is_missed():
+    quiet = Priced(np.array([0.3, 0.1]), np.zeros(2), np.array(["a", "b"]), np.zeros(2))
+    for decision in (Capacity(n=1), Costs(1, 9), MissRate(0.1)):
+        price = decision.price(quiet, 0.2)
+        assert np.isnan([price.missed_share, price.calls_per_buyer, price.false_per_true]).all()
+        assert "not known" in str(price)
+
+
+def test_a_call_list_that_reaches_nobody_says_so():
+    assert "reached none" in str(Capacity().price(PRICED, 2.0))
+
+
+def test_a_price_survives_plain_values():
+    price = Costs(1, 10).price(PRICED, 0.5)
+    back = Price.from_dict({**price.to_dict(), "of_a_later_version": 1})
+    assert str(back) == str(price)
+    assert price.to_dict()["bound"] is None
+    assert np.isnan(back.bound)
+
+
+def test_one_row_of_each_group_is_drawn_blind():
+    group = np.repeat(["a", "b"], [4, 1])
+    drawn = np.array([one_row_each(group, seed) for seed in range(400)])
+    assert (drawn[:, 1] == 4).all()
+    assert np.bincount(drawn[:, 0], minlength=4) == pytest.approx(100, abs=40)
+    assert one_row_each(group, 7).tolist() == one_row_each(group, 7).tolist()
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 10), (3, 10), (10, 10), (7, 60)])
+def test_the_interval_of_a_share_is_exact(k, n):
+    low, high = binomial_interval(k, n)
+    if k:
+        assert binom.sf(k - 1, n, low) == pytest.approx(0.025)
+    if k < n:
+        assert binom.cdf(k, n, high) == pytest.approx(0.025)
+    assert (low == 0) == (k == 0)
+    assert (high == 1) == (k == n)
+    assert binomial_interval(0, 0) == (0, 1)

@@ -32,6 +32,21 @@ def test_points_decay_and_stop_at_the_cap():
     assert PointsScorer(RULES).points_for(ROWS).tolist() == pytest.approx(by_hand)
 
 
+def test_the_columns_share_the_points_of_a_behaviour_as_they_do_its_units():
+    scorer = PointsScorer(RULES)
+    found = scorer.contributions(ROWS)
+    assert found.sum(axis=1).to_numpy() == pytest.approx(scorer.points_for(ROWS))
+    assert found.iloc[0].to_dict() == pytest.approx(
+        {"question_7d": 0.8, "question_30d": 0.6, "question_90d": 0.6, "view_30d": 0.0}
+    )
+    # Beyond the cap of ten units, twenty points are divided .4 : .3 : .3.
+    assert found.iloc[3].to_dict() == pytest.approx(
+        {"question_7d": 8.0, "question_30d": 6.0, "question_90d": 6.0, "view_30d": 10.0}
+    )
+    assert found.shape == (4, 4)
+    assert PointsScorer({}).contributions(ROWS).shape == (4, 0)
+
+
 def test_own_points_replace_the_rules():
     assert PointsScorer(RULES, {"asks": 7}).points_for(ROWS)[0] == pytest.approx(7.0)
 

@@ -7,12 +7,23 @@ import pytest
 
 import leadlight as ll
 from leadlight.errors import InputError, LeadlightWarning
+from leadlight.plan import HandSetPoints
 
 DAYS = pd.date_range("2024-01-01", periods=14, freq="30D")
 SMALL = ll.Catalogue(
     [
         ll.Behaviour("asks", (ll.Count("question", window="30d"), ll.Recency("question")), reason="asked"),
         ll.Behaviour("reads", (ll.Count("view", window="30d"),), reason="read"),
+    ]
+)
+POINTS = ll.Catalogue(
+    [
+        ll.Behaviour(
+            "reads",
+            (ll.Count("view", window="30d"),),
+            reason="read {view_count_30d:page|pages}",
+            points=HandSetPoints(2, (("view_count_30d", 1.0),), 10),
+        )
     ]
 )
 
@@ -78,11 +89,37 @@ def test_a_date_in_the_past_sees_nothing_later():
     )
 
 
-def test_without_a_deal_it_says_what_else_to_do():
+def test_without_a_deal_and_without_points_it_says_what_is_missing():
     log, deals = tables(0)
     for table in (deals, None):
-        with pytest.raises(InputError, match=r"No deal was won.*PointsScorer"):
+        with pytest.raises(
+            InputError, match=r"No deal to learn from \(240 rows, 0 of them labelled.*HandSetPoints"
+        ):
             ll.qualify(ll.Community(log, deals=table), catalogue=SMALL)
+
+
+@pytest.mark.parametrize("days", [14, 2], ids=["a year", "a month, so that no window has ended"])
+def test_without_a_deal_the_list_goes_by_points_and_says_so(days, tmp_path):
+    log, deals = tables(0)
+    log = log[log["occurred_at"] < f"{DAYS[days - 1]:%Y-%m-%dT23}"]
+    with pytest.warns(LeadlightWarning, match="No deal to learn from: hand-set points"):
+        leads = ll.qualify(ll.Community(log, deals=deals), top=5, catalogue=POINTS)
+    assert len(leads.top) == 5
+    assert leads.report is None
+    assert leads.top.frame["probability"].isna().all()
+    assert "No deal to learn from" in str(leads)
+    assert "points" in str(leads)
+    leads.to_csv(tmp_path / "list.csv")
+    listed = pd.read_csv(tmp_path / "list.csv")
+    assert listed["probability"].isna().all()
+    assert (listed["points"] > 0).all()
+
+
+def test_a_few_deals_too_late_for_any_window_leave_points():
+    log, deals = tables(10)
+    with pytest.warns(LeadlightWarning, match="every label window is still open"):
+        leads = ll.qualify(ll.Community(log, deals=deals), top=5, catalogue=POINTS, horizon="900d")
+    assert leads.top.frame["points"].is_monotonic_decreasing
 
 
 def test_ten_deals_work_with_a_warning():
@@ -90,6 +127,8 @@ def test_ten_deals_work_with_a_warning():
     with pytest.warns(LeadlightWarning, match="accounts or members are positive"):
         leads = ll.qualify(ll.Community(log, deals=deals), top=5, catalogue=SMALL, rounds=2)
     assert len(leads.top) == 5
+    assert "Learned from 10 accounts that won, so the first may be anything from" in str(leads)
+    assert (leads.top.frame["low"] < leads.top.frame["probability"]).all()
 
 
 def test_one_early_deal_ranks_and_says_that_nothing_was_measured():

@@ -68,6 +68,49 @@ def test_who_is_taken_care_of_is_left_out(flag):
     assert listed(Scores(frame(**{flag: taken}), Capacity()).top(2)) == ["m1", "m3"]
 
 
+@pytest.mark.parametrize(
+    ("include", "expected"),
+    [
+        ("customers", ["m0", "m2"]),
+        (("open_deals",), ["m1", "m2"]),
+        (("customers", "open_deals"), ["m0", "m1", "m2"]),
+    ],
+)
+def test_customers_and_open_deals_are_listed_when_asked_for(include, expected):
+    table = frame(
+        4, customer=np.arange(4) == 0, open_deal=np.arange(4) == 1, recently_contacted=np.arange(4) == 3
+    )
+    assert listed(Scores(table, Capacity()).top(9)) == ["m2"]
+    assert listed(Scores(table, Capacity()).top(9, include=include)) == expected
+
+
+def test_nobody_else_can_be_included():
+    with pytest.raises(InputError, match=r"'employees'.*customers"):
+        Scores(frame(), Capacity()).top(3, include=("employees",))
+
+
+@pytest.mark.parametrize(
+    ("buyers", "said"),
+    [
+        (None, None),
+        (
+            10,
+            "Learned from 10 accounts that won, so the first may be anything from 5.0% to 70.0% where it says 60.0%.",
+        ),
+        (1, "Learned from 1 account that won, so"),
+        (120, "Learned from 120 accounts that won."),
+    ],
+)
+def test_a_list_says_from_how_many_deals_it_comes_and_how_sure_it_is(buyers, said):
+    scores = Scores(frame(), Capacity(), buyers=buyers)
+    assert (said or "m5  10.0%  B  asked 3 questions") in str(scores)
+    assert ("Learned" in str(scores.top(2))) == (said is not None)
+
+
+def test_an_interval_that_nobody_knows_is_said_to_be_unknown():
+    assert "too few to say how sure" in str(Scores(frame(low=np.nan, high=np.nan), Capacity(), buyers=1))
+
+
 def test_an_account_is_called_so_often_and_people_without_one_always():
     table = frame(account_id=["a", "a", "a", None, None, "b"])
     assert listed(Scores(table, Capacity(per_account=1)).top(9)) == ["m0", "m3", "m4", "m5"]

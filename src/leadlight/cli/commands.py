@@ -117,9 +117,8 @@ def train(arguments: argparse.Namespace) -> int:
         community, rows
     )
     qualifier.save(arguments.out)
-    print(
-        f"{community}\n{rows}\n{qualifier.decision_.describe(qualifier.threshold_)}\n{qualifier.estimand_}."
-    )
+    print(f"{community}\n{rows}\n{qualifier.decision_.describe(qualifier.threshold_)}")
+    print(f"{qualifier.decision_report_}\n{qualifier.estimand_}.")
     print(f"Saved {arguments.out}, version {qualifier.scorer_.version}")
     return 0
 

@@ -21,7 +21,8 @@ from leadlight.explain.report import write_report
 from leadlight.features import build_features
 from leadlight.moments import moment_text
 from leadlight.observations import Observations, cutoff_iterator, observe, population_at
-from leadlight.qualifier import LeadQualifier, Scores
+from leadlight.qualifier import LeadQualifier, Scores, qualify
+from leadlight.qualifier.points import PointsOnly
 from leadlight.simulate import SimulationParameters, Truth, simulate_tables
 from leadlight.sources.stackexchange import read_stackexchange
 
@@ -69,9 +70,7 @@ def demo(arguments: argparse.Namespace) -> int:
     if arguments.data:
         _run(TRAVEL, read_stackexchange(arguments.data), out, arguments)
     if arguments.community:
-        folder = Path(arguments.community)
-        own = Road("community", f"Your own community: {folder}", CORPORATE_COMMUNITY, BUSINESS.observe, None)
-        _run(own, Community(**community_files(folder)), out, arguments)
+        _run_own(Path(arguments.community), out, arguments)
         return 0
     folder = out / "community-csv"
     tables, truth = simulate_tables(
@@ -86,10 +85,25 @@ def demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run(
-    road: Road, community: Community, out: Path, arguments: argparse.Namespace, truth: Truth | None = None
-) -> None:
-    began = time.perf_counter()
+def _run_own(folder: Path, out: Path, arguments: argparse.Namespace) -> None:
+    """The same for the user's files, of which nothing is known beforehand: dates, number of deals, whether any was won."""
+    road = Road("community", f"Your own community: {folder}", CORPORATE_COMMUNITY, {}, None)
+    community = Community(**community_files(folder))
+    _print_data(road, community)
+    leads = qualify(community, top=arguments.top, decision=Capacity(share=0.05))
+    if leads.report is not None:
+        _print_report(leads.report)
+    at = community.frozen_us + 1
+    print(f"\nWhom to approach, as of {moment_text(at)[:10]}:\n{leads.top}")
+    if isinstance(leads.qualifier.scorer_, PointsOnly):
+        leads.top.to_csv(out / "community-call-list.csv")
+        page = write_report(out / "community-report.html", scores=leads.scores.top(40), title=road.title)
+        print(f"\nReport: {page}\nCall list: {out / 'community-call-list.csv'}")
+        return
+    _write(road, "", community, leads.qualifier, leads.report, leads.scores, leads.top, at, out, arguments)
+
+
+def _print_data(road: Road, community: Community) -> None:
     print(f"\n{road.title}\n{'=' * len(road.title)}")
     if road.note:
         print(road.note)
@@ -98,6 +112,13 @@ def _run(
     print(
         f"Deals: {len(community.matches)}, {unmatched} without a member or account (community.matches says why)"
     )
+
+
+def _run(
+    road: Road, community: Community, out: Path, arguments: argparse.Namespace, truth: Truth | None = None
+) -> None:
+    began = time.perf_counter()
+    _print_data(road, community)
     rows = observe(community, **road.observe)
     qualifier = LeadQualifier(road.catalogue, LeadClassifier(n_jobs=2), Capacity(share=0.05))
     test = rows
@@ -167,7 +188,7 @@ def _write(
     note: str,
     community: Community,
     qualifier: LeadQualifier,
-    report: Report,
+    report: Report | None,
     scores: Scores,
     called: Scores,
     at: int,

@@ -118,19 +118,48 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
                     f"X has {values.shape[1]} features, but PointsScorer is expecting {self.n_features_in_} features as input."
                 )
             return pd.DataFrame(np.clip(values, 0, self.caps_), columns=pd.Index(self._names()))
-        wanted = sorted({column for rule in self.rules.values() for column, _ in rule.units})
-        table = named_columns(X)
-        if table is None:
-            raise InputError("Points are set on named columns; give a frame.")
-        # Points read a few columns of a wide frame: leaving the others out is no news to the user.
-        narrow = {c: table[c] for c in wanted} if set(wanted) <= set(table) else X
-        values = np.maximum(np.nan_to_num(matrix(narrow, tuple(wanted), "error")), 0.0)
-        at = {column: j for j, column in enumerate(wanted)}
+        values, at = self._columns_of_rules(X)
         units = {
             name: np.minimum(sum(weight * values[:, at[column]] for column, weight in rule.units), rule.cap)
             for name, rule in self.rules.items()
         }
-        return pd.DataFrame(units, index=range(len(next(iter(table.values()), ()))))
+        return pd.DataFrame(units, index=range(len(values)))
+
+    def contributions(self, X: Any) -> pd.DataFrame:
+        """Return how many points each column brings, shape (n, columns of the rules); a row's sum is its points.
+
+        A behaviour's points are divided among its columns as its units are before the cap.
+
+        Raises
+        ------
+        InputError
+            Without rules: there `units` is by column already.
+        """
+        if self.rules is None:
+            raise InputError("contributions() divides the points of rules; without rules see units().")
+        values, at = self._columns_of_rules(X)
+        found = np.zeros(values.shape)
+        for rule, each in zip(self.rules.values(), self._each(), strict=True):
+            parts = {column: weight * values[:, at[column]] for column, weight in rule.units}
+            total = sum(parts.values(), np.zeros(len(values)))
+            kept = np.divide(np.minimum(total, rule.cap), total, out=np.zeros(len(values)), where=total != 0)
+            for column, part in parts.items():
+                found[:, at[column]] += each * kept * part
+        return pd.DataFrame(found, columns=pd.Index(list(at)))
+
+    def _columns_of_rules(self, X: Any) -> tuple[Values, dict[str, int]]:
+        """Return the values that the rules read, none below zero, and where each column stands."""
+        rules = self.rules or {}
+        wanted = sorted({column for rule in rules.values() for column, _ in rule.units})
+        table = named_columns(X)
+        if table is None:
+            raise InputError("Points are set on named columns; give a frame.")
+        # Points read a few columns of a wide frame: leaving the others out is no news to the user.
+        if not wanted:
+            return np.zeros((len(next(iter(table.values()), ())), 0)), {}
+        narrow = {c: table[c] for c in wanted} if set(wanted) <= set(table) else X
+        values = np.maximum(np.nan_to_num(matrix(narrow, tuple(wanted), "error")), 0.0)
+        return values, {column: j for j, column in enumerate(wanted)}
 
     def points_for(self, X: Any) -> Values:
         """Return the points of each row, shape (n,)."""

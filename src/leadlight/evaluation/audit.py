@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.model_selection import KFold, StratifiedGroupKFold
 
-from leadlight.errors import InputError, SchemaError
-from leadlight.estimators.inputs import labels, per_row
-from leadlight.evaluation.metrics import Ranking
+from leadlight.errors import InputError, LeakageError, SchemaError
+from leadlight.estimators.inputs import index_level, labels, per_row
+from leadlight.evaluation.audit_dates import as_moments, date_findings, moments, never_changes
+from leadlight.evaluation.audit_outcome import ALONE, Finding, Outcome
 
-SUSPICIOUS = re.compile(
+SUSPICIOUS: Final = re.compile(
     r"(^|[^a-z])(last|latest|status|stage|quality|outcome|converted|closed)([^a-z]|$)", re.IGNORECASE
 )
-SINGLE_AUC = 0.95
-"""One column that alone ranks this well out of fold is no behaviour; it is the answer."""
-
-SUSPECT_AUC = 0.85
-"""One column that alone ranks this well is worth a look at when it is filled in."""
-
-MISSING_AUC = 0.8
-"""Being filled in or not should not tell the outcome this well."""
-
-FEWEST = 5
-"""With fewer rows of either class some honest column of many always ranks them all."""
+SNAPSHOT: Final = re.compile(r"(^|[^a-z])snapshot$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -40,135 +29,175 @@ class Audit:
     columns_flagged : dict of str to str
         Column to its evidence; these fail the run unless excused by name.
     suspects : dict of str to str
-        Columns whose name is suspicious, or that alone reach an AUC above .85; shown, never failing.
+        Columns with a suspicious name, or with hints that prove nothing; shown, never failing.
     excused : tuple of str
     checked : int
         Number of columns looked at.
+    findings : dict of str to tuple of Finding
+        Column to every rule that spoke of it, excused columns too.
+    together : float or None
+        AUC that the suspects reach together out of fold, each by itself adding its log-odds; None below two suspects.
     """
 
     columns_flagged: dict[str, str] = field(default_factory=dict)
     suspects: dict[str, str] = field(default_factory=dict)
     excused: tuple[str, ...] = ()
     checked: int = 0
+    findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
+    together: float | None = None
+
+    @classmethod
+    def of(
+        cls, findings: Mapping[str, Iterable[Finding]], checked: int, excused: tuple[str, ...] = ()
+    ) -> Audit:
+        """Sort findings into what fails, what is only suspect and what is excused."""
+        kept = {column: tuple(found) for column, found in findings.items() if tuple(found)}
+        flagged: dict[str, str] = {}
+        suspects: dict[str, str] = {}
+        for column, found in kept.items():
+            proofs = [f.text for f in found if f.fails]
+            if column not in excused:
+                (flagged if proofs else suspects)[column] = "; ".join(proofs or [f.text for f in found])
+        return cls(flagged, suspects, excused, checked, kept)
 
     @property
     def clean(self) -> bool:
         """Whether no column is flagged."""
         return not self.columns_flagged
 
+    def with_findings_of(self, other: Audit) -> Audit:
+        """Return this audit with what another found about the same columns, as that of the community."""
+        both = {
+            c: self.findings.get(c, ()) + other.findings.get(c, ()) for c in self.findings | other.findings
+        }
+        excused = tuple(dict.fromkeys(self.excused + other.excused))
+        joined = Audit.of(both, max(self.checked, other.checked), excused)
+        return replace(joined, together=self.together)
+
+    def require_clean(self) -> None:
+        """Raise `LeakageError` if a column is flagged."""
+        if not self.clean:
+            raise LeakageError(
+                f"{self} Take these columns out, or name those that are known before the cutoff in excuse=."
+            )
+
     def __str__(self) -> str:
         if self.clean:
-            return f"Leakage audit: {self.checked} columns checked, none flagged, {len(self.suspects)} suspicious."
-        found = "; ".join(f"{column}: {why}" for column, why in self.columns_flagged.items())
-        return f"Leakage audit: {len(self.columns_flagged)} of {self.checked} columns flagged. {found}"
+            text = f"Leakage audit: {self.checked} columns checked, none flagged, {len(self.suspects)} suspicious."
+        else:
+            found = "; ".join(f"{column}: {why}" for column, why in self.columns_flagged.items())
+            text = f"Leakage audit: {len(self.columns_flagged)} of {self.checked} columns flagged. {found}."
+        if self.together is not None and self.together > ALONE:
+            text += f" The suspects together reach an AUC of {self.together:.3f}."
+        return text
 
 
 def audit_leakage(
-    frame: Any, y: Any, *, excuse: tuple[str, ...] = (), groups: Any = None, seed: int = 0
+    frame: Any,
+    y: Any,
+    *,
+    excuse: tuple[str, ...] = (),
+    groups: Any = None,
+    cutoffs: Any = None,
+    seed: int = 0,
 ) -> Audit:
     """Look for columns that know the outcome.
+
+    Evidence, which fails a run: a column that alone reaches an AUC above .95 out of fold; missingness that reaches .8;
+    one value, or being filled in, that settles the outcome; a date at or after the row's cutoff; a column that calls
+    itself a snapshot. Hints, which make suspects: an AUC above .85, a value or band that nearly settles the outcome, one
+    date for all rows, a number that never changes within a member, a name that speaks of a later state.
+    `docs/leakage.md` gives the thresholds and what they find on public tables.
 
     Parameters
     ----------
     frame : DataFrame
-        Any plain table of features, numbers and text.
+        Any plain table of features: numbers, text, dates (text in ISO 8601 is read as dates).
     y : array of shape (n,)
         Two classes.
     excuse : tuple of str
         Columns that are known to be fine.
     groups : array of shape (n,), optional
-        Accounts kept together in the folds.
+        Accounts: kept together in the folds, and counted instead of rows. Default: the index level "member_id".
+    cutoffs : moment or array of shape (n,), optional
+        Time from which on nothing may be known; naive times are UTC. Default: the index level "cutoff".
+    seed : int
+        Of the folds.
 
     Returns
     -------
     Audit
-        Evidence: one column alone reaches an AUC above .95 out of fold; whether it is missing reaches .8. With fewer
-        than five rows of either class there is no evidence, only suspects.
+        With fewer than five rows of either class the outcome gives no evidence; names and dates still do.
 
     Raises
     ------
     SchemaError
         If a column is there twice.
     InputError
-        If `excuse` names an unknown column, or y has not the table's length or not two classes.
+        If `excuse` names an unknown column, y has not the table's length or not two classes, or all rows are of one group.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame(
+    ...     {"visits": [3, 1, 4, 1, 5] * 20, "tag": ["won", "new", "new", "won", "cold"] * 20}
+    ... )
+    >>> ll.evaluation.audit_leakage(frame, frame["tag"] == "won").columns_flagged
+    {'tag': 'alone it reaches an AUC of 1.000'}
     """
-    table = frame.to_pandas() if hasattr(frame, "to_pandas") else pd.DataFrame(frame)
-    table.columns = pd.Index([str(c) for c in table.columns])
-    repeated = table.columns[table.columns.duplicated()].unique().tolist()
-    if repeated:
-        raise SchemaError(f"The table holds columns twice: {repeated}; keep one of each.")
-    unknown = [c for c in excuse if c not in table.columns]
-    if unknown:
-        raise InputError(f"excuse names columns that are not in the table: {unknown}.")
+    table, excused = _table(frame, excuse)
     target, _, known = labels(y)
     if len(target) != len(table):
         raise InputError(f"The table has {len(table)} rows and y {len(target)}.")
+    members, times = index_level(table, "member_id"), index_level(table, "cutoff")
+    groups = members if groups is None else per_row(groups, len(known), "groups")
+    at = moments(times if cutoffs is None else cutoffs, len(known))
+    repeats = None if members is None or at is None else (members[known], at[known])
+    at = None if at is None else at[known]
     table, target = table.loc[known], target[known]
-    group = None if groups is None else per_row(groups, len(known), "groups")[known]
-    enough = min(target.sum(), len(target) - target.sum()) >= FEWEST
-    folds = _folds(target, group, seed) if enough else []
-    flagged: dict[str, str] = {}
-    suspects: dict[str, str] = {}
+    outcome = Outcome(target, None if groups is None else groups[known], table.shape[1], seed)
+    findings: dict[str, list[Finding]] = {}
     for name in table.columns:
-        if SUSPICIOUS.search(name):
-            suspects[name] = "its name speaks of a later state"
-        evidence, auc = _evidence(_plain(table[name]), target, folds) if enough else ("", 0.0)
-        if evidence and name not in excuse:
-            flagged[name] = evidence
-        elif not evidence and auc > SUSPECT_AUC:
-            suspects.setdefault(name, f"alone it reaches an AUC of {auc:.3f}; look at when it is filled in")
-    return Audit(flagged, suspects, tuple(excuse), table.shape[1])
+        dates = as_moments(table[name])
+        found = _named(name)
+        if dates is not None:
+            found += date_findings(dates, at)
+        elif repeats is not None:
+            found += never_changes(table[name], *repeats)
+        findings[name] = found + outcome.findings(_ranked(table[name]))
+    audit = Audit.of(findings, table.shape[1], excused)
+    together = outcome.together([_ranked(table[name]) for name in audit.suspects])
+    return replace(audit, together=together)
 
 
-def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Times as numbers, so that a date filled in at the outcome is ranked and not read as a thousand words."""
-    if not pd.api.types.is_datetime64_any_dtype(column):
-        return column
-    return column.rank(method="average")
+def _table(frame: Any, excuse: Iterable[str]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Return a table of its own with text for names, and the excused names."""
+    table = frame.to_pandas() if hasattr(frame, "to_pandas") else pd.DataFrame(frame)
+    table = table.set_axis([str(c) for c in table.columns], axis=1)
+    repeated = table.columns[table.columns.duplicated()].unique().tolist()
+    if repeated:
+        raise SchemaError(f"The table holds columns twice: {repeated}; keep one of each.")
+    if isinstance(excuse, str):
+        raise InputError(f"excuse is {excuse!r}; give a tuple of column names, ({excuse!r},).")
+    unknown = [c for c in excuse if c not in table.columns]
+    if unknown:
+        raise InputError(f"excuse names columns that are not in the table: {unknown}.")
+    return table, tuple(excuse)
 
 
-def _folds(y: NDArray[np.float64], groups: NDArray[Any] | None, seed: int) -> list[Any]:
-    if groups is None:
-        return list(KFold(5, shuffle=True, random_state=seed).split(y))
-    codes = np.unique(groups.astype(str), return_inverse=True)[1]
-    folds = min(5, codes.max() + 1)
-    if folds < 2:
-        raise InputError("All rows are of one group; the audit needs folds by group.")
-    return list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(y, y, codes))
+def _ranked(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Dates as ranks, so that they are not read as a thousand words; any other column as it is."""
+    dates = as_moments(column)
+    return column if dates is None else dates.rank()
 
 
-def _evidence(column: pd.Series[Any], y: NDArray[np.float64], folds: list[Any]) -> tuple[str, float]:
-    """Return what proves that a column knows the outcome, "" for nothing, and the AUC that it reaches alone."""
-    missing = column.isna().to_numpy()
-    if 0 < missing.sum() < len(missing):
-        auc = _two_sided(missing.astype(float), y)
-        if auc > MISSING_AUC:
-            return f"being filled in alone reaches an AUC of {auc:.3f}", auc
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    auc = _two_sided(column.to_numpy(float), y) if numeric and not missing.any() else 0.0
-    if auc <= SINGLE_AUC:
-        auc = max(auc, Ranking(_encoded(column, y, folds, numeric), y).auc(np.ones(len(y))))
-    return f"alone it reaches an AUC of {auc:.3f}" if auc > SINGLE_AUC else "", auc
-
-
-def _two_sided(score: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    auc = Ranking(score, y).auc(np.ones(len(y)))
-    return max(auc, 1 - auc)
-
-
-def _encoded(
-    column: pd.Series[Any], y: NDArray[np.float64], folds: list[Any], numeric: bool
-) -> NDArray[np.float64]:
-    """Out-of-fold share of positives in the row's category, or in its twentieth of a numeric column."""
-    if numeric:
-        ranks = column.rank(method="average", pct=True).to_numpy(float)
-        keys = np.where(np.isnan(ranks), -1, np.floor(ranks * 20)).astype(int)
-    else:
-        keys = pd.factorize(column.astype(str))[0]
-    prior = y.mean()
-    score = np.full(len(y), prior)
-    for train, test in folds:
-        total = np.bincount(keys[train] + 1, minlength=keys.max() + 2)
-        won = np.bincount(keys[train] + 1, weights=y[train], minlength=keys.max() + 2)
-        score[test] = ((won + 10 * prior) / (total + 10))[keys[test] + 1]
-    return score
+def _named(name: str) -> list[Finding]:
+    found = []
+    if SNAPSHOT.search(name):
+        found.append(
+            Finding("snapshot", "by its name it holds the value of the day of the export", fails=True)
+        )
+    if SUSPICIOUS.search(name):
+        found.append(Finding("name", "its name speaks of a later state", fails=False))
+    return found

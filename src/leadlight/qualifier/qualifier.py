@@ -14,15 +14,18 @@ from sklearn.base import BaseEstimator, clone
 from leadlight._version import __version__
 from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
-from leadlight.decision import Capacity, Decision, decision_from
-from leadlight.errors import BundleError, InputError, NotFittedError
-from leadlight.estimators import LeadClassifier
+from leadlight.decision import Capacity, Costs, Decision, MissRate, Price, Priced, decision_from
+from leadlight.errors import BundleError, InputError, LeadlightWarning, NotFittedError
+from leadlight.estimators import LeadClassifier, PointsScorer
 from leadlight.features import build_features
 from leadlight.kernels.linear import sigmoid
 from leadlight.moments import DAY_US, Moment
 from leadlight.observations import Observations, Windows, population_at
+from leadlight.qualifier.holdout import drawn_buyers, hold_back
+from leadlight.qualifier.points import ESTIMAND, PointsOnly
 from leadlight.qualifier.scores import Scores
 from leadlight.qualifier.selection import Selection, choose, contacted, estimand, training_weight
+from leadlight.qualifier.sureness import widened
 from leadlight.runtime import Scorer, load
 from leadlight.runtime.model import Model
 
@@ -56,9 +59,15 @@ class LeadQualifier(BaseEstimator):
         Compiled before the latest training cutoff.
     classifier_ : LeadClassifier
     scorer_ : leadlight.runtime.Scorer
-        The arithmetic that serves; everything here delegates to it.
+        The arithmetic that serves; everything here delegates to it. Without a deal to learn from, hand-set points
+        (`leadlight.qualifier.points.PointsOnly`), which score, rank and explain, and cannot be saved.
+    calibration_ : leadlight.runtime.Calibration
+        The classifier's; below 20 buyers with the prior uncertainty of its slope, see `qualifier.sureness`.
     threshold_ : float
-        Probability from which a member is qualified.
+        Probability (or points) from which a member is qualified.
+    decision_report_ : leadlight.decision.Price
+        What the decision costs: whom it flags, whom it misses, how many calls a won account takes. On out-of-fold rows;
+        for `MissRate` on the window held back. `print` it; the bundle keeps it.
     estimand_ : str
         What the probability is of, in one sentence.
     trained_until_us_ : int
@@ -98,20 +107,30 @@ class LeadQualifier(BaseEstimator):
         Raises
         ------
         InputError
-            If all labels are alike, or the decision asks for more buyers than there are.
+            If all labels are positive, if none is and the catalogue has no hand-set points to rank by, or if the decision
+            asks for more buyers than there are.
+
+        Warns
+        -----
+        LeadlightWarning
+            No row is positive: members are ranked by hand-set points and get no probability.
         """
-        rows = observations.labelled()
-        if not len(rows):
-            raise InputError("No training row has a label: every window was still open. Use earlier cutoffs.")
         decision = self.decision or Capacity()
+        rows = observations.labelled()
+        if not (rows.frame["label"] == 1).any():
+            return self._fit_points(community, observations, decision)
         held: Observations | None = None
         if decision.needs_holdout:
-            rows, held = _hold_back(rows)
+            rows, held = hold_back(rows)
+            buyers = drawn_buyers(held)
+            if isinstance(decision, MissRate):
+                decision.check_buyers(len(buyers))
         last = int(rows.cutoff_us.max())
         self.plan_ = self.catalogue.compile(community, last)
-        self.windows_ = rows.windows
-        reach = rows.windows.gap_us + rows.windows.horizon_us
-        self.trained_until_us_ = int((rows if held is None else held).cutoff_us.max()) + reach
+        self.windows_ = observations.windows
+        self.trained_until_us_ = (
+            int((rows if held is None else held).cutoff_us.max()) + self.windows_.reach_us
+        )
         X = build_features(community, rows, self.plan_)
         y = rows.label
         self.selection_ = choose(self.selection, rows)
@@ -125,32 +144,84 @@ class LeadQualifier(BaseEstimator):
         self.classifier_.fit(
             X, y, sample_weight=weight, groups=rows.groups, times=rows.cutoff_us, calibrate_on=calibrate_on
         )
-        self.training_ = (X, y.to_numpy(float), weight, rows.groups)
-        self.estimand_ = estimand(rows.windows.horizon_us / DAY_US, approached=calibrate_on is not None)
-        latest = self._latest_scores(rows, X)
-        buyers = None if held is None else self._held_buyers(community, held)
-        self.threshold_ = decision.threshold(latest, buyers)
+        label = y.to_numpy(float)
+        self.training_ = (X, label, weight, rows.groups)
+        self.calibration_ = widened(self.classifier_, label, rows.groups, calibrate_on)
+        self.estimand_ = estimand(self.windows_.horizon_us / DAY_US, approached=calibrate_on is not None)
+        priced = self._out_of_fold(rows, X, label)
+        latest = np.sort(priced.score[priced.cutoff == last])
+        if held is None:
+            self.threshold_ = decision.threshold(latest, None)
+        else:
+            priced = self._held_back(community, held)
+            self.threshold_ = decision.threshold(latest, priced.score[buyers])
         self.decision_ = decision
-        self.scorer_ = Scorer(self._model(latest), self.plan_, self._info(community, rows))
+        self.decision_report_ = decision.price(priced, self.threshold_)
+        self.scorer_: Scorer = Scorer(self._model(latest), self.plan_, self._info(community, rows))
         return self
 
-    def _latest_scores(self, rows: Observations, X: pd.DataFrame) -> Values:
-        """Out-of-fold probabilities at the latest training cutoff; in-sample ones where there are no folds."""
-        log_odds = self.classifier_.oof_log_odds_
-        latest = rows.cutoff_us == rows.cutoff_us.max()
-        if np.isnan(log_odds[latest]).all():
-            return np.sort(self.classifier_.predict_proba(X.loc[latest])[:, 1])
-        return np.sort(sigmoid(log_odds[latest & np.isfinite(log_odds)]))
+    def _fit_points(self, community: Community, observations: Observations, decision: Decision) -> Self:
+        """Rank by hand-set points, where there is no deal to learn from."""
+        labelled = observations.labelled()
+        seen = (
+            f"{len(observations)} rows, {len(labelled)} of them labelled, none positive; {len(community.deals)} deals are "
+            "matched, see community.matches"
+        )
+        if not len(labelled):
+            seen += "; every label window is still open, a shorter horizon may find some that are not"
+        if not len(observations):
+            raise InputError("There is no row to learn from or to rank. Use other cutoffs.")
+        if isinstance(decision, MissRate):
+            decision.check_buyers(0)
+        if isinstance(decision, Costs):
+            raise InputError(
+                f"Costs need a probability, and there is no deal to measure one ({seen}). Use Capacity."
+            )
+        last = int(observations.cutoff_us.max())
+        plan = self.catalogue.compile(community, last)
+        if not PointsScorer.from_plan(plan).rules:
+            raise InputError(
+                f"No deal to learn from ({seen}), and no behaviour of the catalogue {self.catalogue.name!r} has hand-set "
+                "points to rank by: give points=HandSetPoints(...), or earlier cutoffs with won deals."
+            )
+        warnings.warn(
+            f"No deal to learn from: hand-set points, and no probability ({seen}).",
+            LeadlightWarning,
+            stacklevel=3,
+        )
+        X = build_features(community, observations, plan)
+        points = PointsScorer.from_plan(plan).points_for(X)
+        latest = np.sort(points[observations.cutoff_us == last])
+        self.plan_, self.windows_, self.decision_ = plan, observations.windows, decision
+        self.trained_until_us_ = last + (self.windows_.reach_us if len(labelled) else 0)
+        label = np.maximum(observations.frame["label"].to_numpy(float), 0.0)
+        self.training_ = (X, label, observations.weight, observations.groups)
+        self.selection_, self.estimand_ = choose("none", observations), ESTIMAND
+        # Who did nothing that earns points is not qualified, however large the capacity.
+        self.threshold_ = max(decision.threshold(latest, None), float(np.nextafter(0.0, 1.0)))
+        priced = Priced(points, label, observations.groups, observations.cutoff_us, "hand-scored")
+        self.decision_report_ = decision.price(priced, self.threshold_)
+        size = decision.size if isinstance(decision, Capacity) else "the best-scored"
+        text = f"Qualified: {size}, as of the latest date {self.threshold_:.3g} points or more."
+        info = self._info(community, observations, text)
+        self.scorer_ = PointsOnly(plan, latest, self.threshold_, info)
+        for name in ("classifier_", "calibration_"):
+            self.__dict__.pop(name, None)
+        return self
 
-    def _held_buyers(self, community: Community, held: Observations) -> Values:
-        """Scores of the held-back buyers: one row per account, drawn blind."""
-        positive = held.take((held.frame["label"] == 1).to_numpy())
-        if not len(positive):
-            return np.empty(0)
-        order = np.random.default_rng(0).permutation(len(positive))
-        _, first = np.unique(positive.groups[order].astype(str), return_index=True)
-        chosen = positive.take(order[first])
-        return self.classifier_.predict_proba(build_features(community, chosen, self.plan_))[:, 1]
+    def _out_of_fold(self, rows: Observations, X: pd.DataFrame, label: Values) -> Priced:
+        """Out-of-fold probabilities of the training rows; in-sample ones where there are no folds."""
+        log_odds = self.classifier_.oof_log_odds_
+        if np.isnan(log_odds[rows.cutoff_us == rows.cutoff_us.max()]).all():
+            p = self.classifier_.predict_proba(X)[:, 1]
+            return Priced(p, label, rows.groups, rows.cutoff_us, "in sample")
+        known = np.isfinite(log_odds)
+        return Priced(sigmoid(log_odds[known]), label[known], rows.groups[known], rows.cutoff_us[known])
+
+    def _held_back(self, community: Community, held: Observations) -> Priced:
+        """Probabilities of the rows held back, by the model that ships."""
+        p = self.classifier_.predict_proba(build_features(community, held, self.plan_))[:, 1]
+        return Priced(p, held.label.to_numpy(float), held.groups, held.cutoff_us, "held back")
 
     def _model(self, latest: Values) -> Model:
         fitted = self.classifier_.model_
@@ -162,13 +233,19 @@ class LeadQualifier(BaseEstimator):
             linear=fitted.linear,
             tree_weight=fitted.tree_weight,
             linear_weight=fitted.linear_weight,
-            calibration=fitted.calibration,
+            calibration=self.calibration_,
             quantiles=np.sort(quantiles),
             threshold=self.threshold_,
         )
 
-    def _info(self, community: Community, rows: Observations) -> dict[str, Any]:
-        windows = rows.windows
+    def _info(self, community: Community, rows: Observations, text: str = "") -> dict[str, Any]:
+        windows = self.windows_
+        learned: dict[str, Any] = {"positive_groups": 0}
+        if hasattr(self, "classifier_"):
+            learned = {
+                "positive_groups": int(self.classifier_.n_positive_groups_),
+                "blend_weight": float(self.classifier_.blend_weight_),
+            }
         return {
             "library_version": __version__,
             "data_fingerprint": community.fingerprint,
@@ -176,7 +253,8 @@ class LeadQualifier(BaseEstimator):
                 "kind": self.decision_.kind,
                 "parameters": self.decision_.to_dict(),
                 "threshold": self.threshold_,
-                "text": self.decision_.describe(self.threshold_),
+                "text": text or self.decision_.describe(self.threshold_),
+                "price": self.decision_report_.to_dict(),
             },
             "estimand": self.estimand_,
             "selection": self.selection_,
@@ -186,13 +264,13 @@ class LeadQualifier(BaseEstimator):
                 "gap_us": windows.gap_us,
                 "active_within_us": windows.active_within_us,
                 "enters_on": list(windows.enters_on),
+                "cool_off_us": windows.cool_off_us,
                 "trained_until_us": self.trained_until_us_,
             },
             "metrics": {
                 "training_rows": len(rows),
                 "training_positives": int((rows.frame["label"] == 1).sum()),
-                "positive_groups": int(self.classifier_.n_positive_groups_),
-                "blend_weight": float(self.classifier_.blend_weight_),
+                **learned,
             },
         }
 
@@ -217,12 +295,15 @@ class LeadQualifier(BaseEstimator):
             gap_us=windows["gap_us"],
             active_within_us=windows["active_within_us"],
             enters_on=tuple(windows["enters_on"]),
+            cool_off_us=windows.get("cool_off_us"),
         )
         qualifier.trained_until_us_ = windows["trained_until_us"]
         qualifier.decision_ = decision_from(info["decision"]["kind"], info["decision"]["parameters"])
         qualifier.decision = qualifier.decision_
         qualifier.threshold_ = scorer.model.threshold
         qualifier.estimand_ = info["estimand"]
+        if info["decision"].get("price"):
+            qualifier.decision_report_ = Price.from_dict(info["decision"]["price"])
         return qualifier
 
     def _check_fitted(self) -> None:
@@ -258,7 +339,7 @@ class LeadQualifier(BaseEstimator):
         return Scores.of(self.scorer_, community, rows, X, self.decision_, reasons)
 
     def explain(self, community: Community, at: Moment) -> shap.Explanation:
-        """Explain every score: contributions in calibrated log-odds that sum with the base to the score.
+        """Explain every score: contributions in calibrated log-odds (or points) that sum with the base to the score.
 
         Returns
         -------
@@ -273,17 +354,23 @@ class LeadQualifier(BaseEstimator):
             import shap
 
         rows = population_at(community, at, self.windows_)
-        X = build_features(community, rows, self.plan_).to_numpy(float)
-        values, base = self.scorer_.model.contributions(X)
+        X = build_features(community, rows, self.plan_)
+        values, base = self.scorer_.explain_rows(X)
         return shap.Explanation(
             values=values,
             base_values=np.full(len(X), base),
-            data=X,
+            data=X.to_numpy(float),
             feature_names=list(self.plan_.column_names),
         )
 
     def save(self, path: str | Path) -> None:
-        """Write the bundle: JSON and NumPy arrays, nothing of a member; replaces an old one whole or not at all."""
+        """Write the bundle: JSON and NumPy arrays, nothing of a member; replaces an old one whole or not at all.
+
+        Raises
+        ------
+        InputError
+            If it ranks by hand-set points: there is no probability to keep.
+        """
         self._check_fitted()
         self.scorer_.save(path)
 
@@ -298,15 +385,7 @@ class LeadQualifier(BaseEstimator):
         catalogue = f"version {self.scorer_.version}" if loaded else repr(self.catalogue.name)
         return f"LeadQualifier({catalogue}, {self.decision or Capacity()}{fitted})"
 
-
-def _hold_back(rows: Observations) -> tuple[Observations, Observations]:
-    """Split off the latest mature window: rows of the last cutoff, and training rows mature before it."""
-    cutoffs = rows.cutoff_us
-    last = int(cutoffs.max())
-    reach = rows.windows.gap_us + rows.windows.horizon_us
-    earlier = rows.take(cutoffs + reach <= last)
-    if not len(earlier):
-        raise InputError(
-            "MissRate holds back the latest window, and no training window ends before it starts."
-        )
-    return earlier, rows.take(cutoffs == last)
+    def __str__(self) -> str:
+        if not hasattr(self, "decision_report_"):
+            return repr(self)
+        return f"{self!r}\n{self.scorer_.info['decision']['text']}\n{self.decision_report_}"

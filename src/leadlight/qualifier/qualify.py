@@ -14,7 +14,7 @@ from leadlight.decision import Capacity, Decision
 from leadlight.errors import InputError, LeadlightError, LeadlightWarning
 from leadlight.evaluation import Report, evaluate
 from leadlight.moments import Duration, Moment, moment_us
-from leadlight.observations import Observations, observe
+from leadlight.observations import Observations, observe, population_at
 from leadlight.qualifier.qualifier import LeadQualifier
 from leadlight.qualifier.scores import Scores
 
@@ -34,6 +34,7 @@ class Leads:
     qualifier : LeadQualifier
         Fitted on all mature rows.
     observations : Observations
+        What it was fitted on; without a won deal, those whom the points rank.
     """
 
     top: Scores
@@ -94,20 +95,35 @@ def qualify(
     Raises
     ------
     InputError
-        If the community has no won deal to learn from.
+        If there is no won deal to learn from, and the catalogue has no hand-set points or the decision needs a
+        probability.
+
+    Warns
+    -----
+    LeadlightWarning
+        There is no won deal to learn from: the list goes by hand-set points, without probabilities. Or there are too few
+        deals to evaluate.
     """
     at_us = community.frozen_us + 1 if at is None else moment_us(at, name="at")
     frozen = min(community.frozen_us, at_us - 1)
-    observations = observe(
-        community, every, horizon, gap, active_within=active_within, enters_on=enters_on, frozen_at=frozen
-    ).labelled()
-    if not (observations.frame["label"] == 1).any():
-        raise InputError(
-            f"No deal was won in any of the {len(observations)} observation windows: {len(community.deals)} deals are "
-            f"matched (see community.matches). Without one, rank with PointsScorer."
-        )
     qualifier = LeadQualifier(catalogue, decision=decision or Capacity(n=top))
-    report = _judge(qualifier, community, observations, rounds)
+    # Windows that are all still open are no error here: points need none.
+    seen = observe(
+        community,
+        every,
+        horizon,
+        gap,
+        active_within=active_within,
+        enters_on=enters_on,
+        frozen_at=frozen,
+        censored=True,
+    )
+    observations = seen.labelled()
+    report = None
+    if (observations.frame["label"] == 1).any():
+        report = _judge(qualifier, community, observations, rounds)
+    else:
+        observations = population_at(community, at_us, seen.windows)
     qualifier.fit(community, observations)
     scores = qualifier.score(community, at_us)
     return Leads(scores.top(top), scores, report, qualifier, observations)

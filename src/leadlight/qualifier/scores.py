@@ -17,6 +17,8 @@ from leadlight.decision import Capacity, Decision
 from leadlight.errors import InputError, LeadlightWarning
 from leadlight.moments import duration_us
 from leadlight.observations import Observations
+from leadlight.qualifier.points import PointsOnly
+from leadlight.qualifier.sureness import sureness
 from leadlight.runtime import Scorer
 
 COLUMNS = [
@@ -34,6 +36,8 @@ COLUMNS = [
     "model_version",
 ]
 FLAGS = ["customer", "open_deal"]
+INCLUDE = {"customers": "customer", "open_deals": "open_deal"}
+"""What `Scores.top(include=)` may name, and the flag that leaves it out otherwise."""
 
 
 class Scores:
@@ -44,15 +48,27 @@ class Scores:
     frame : DataFrame
         member_id, account_id, at, probability, low, high (95 % interval of the calibration), percentile and grade (among
         the out-of-fold scores of training), qualified, cold_start, reasons (tuple of Reason), model_version, and the
-        flags customer, open_deal and recently_contacted. In the order of the population; `top` ranks.
+        flags customer, open_deal and recently_contacted. In the order of the population; `top` ranks. Without a deal to
+        learn from probability, low and high are NaN, and a column points comes last: percentile, grade, qualified and
+        the order go by it, and contributions of reasons are in points.
     simulated : bool
         Whether the community said so of itself.
+    buyers : int or None
+        Accounts (or members without one) that won in the training rows.
     """
 
-    def __init__(self, frame: pd.DataFrame, decision: Decision, *, simulated: bool = False) -> None:
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        decision: Decision,
+        *,
+        simulated: bool = False,
+        buyers: int | None = None,
+    ) -> None:
         self.frame = frame
         self.decision = decision
         self.simulated = simulated
+        self.buyers = buyers
 
     @classmethod
     def of(
@@ -85,26 +101,52 @@ class Scores:
             }
         )
         frame["recently_contacted"] = _recent(community, rows, decision)
-        return cls(frame, decision, simulated=community.simulated)
+        if isinstance(scorer, PointsOnly):
+            frame["points"] = scorer.points(X)
+        buyers = scorer.info["metrics"].get("positive_groups")
+        return cls(frame, decision, simulated=community.simulated, buyers=buyers)
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return a copy of the table, one row per member in the order of the population."""
-        return self.frame[COLUMNS + FLAGS].copy()
+        return self.frame[COLUMNS + FLAGS + self._points].copy()
 
-    def top(self, n: int | None = None) -> Scores:
+    @property
+    def _points(self) -> list[str]:
+        return ["points"] if "points" in self.frame else []
+
+    def top(self, n: int | None = None, *, include: tuple[str, ...] = ()) -> Scores:
         """Return the call list: the best `n`, ties by member id; customers and open deals are left out.
 
         A `Capacity` with `per_account` or `not_contacted_within` applies them here. Without `n`, all qualified members.
+
+        Parameters
+        ----------
+        n : int, optional
+        include : tuple of {"customers", "open_deals"}
+            Who is to be on the list all the same: existing customers (for another deal), members with an open deal.
+
+        Raises
+        ------
+        InputError
+            If n is below 1, or `include` names something else.
         """
         if n is not None and n < 1:
             raise InputError(f"n is {n}; ask for at least one.")
+        wanted = (include,) if isinstance(include, str) else tuple(include)
+        unknown = [name for name in wanted if name not in INCLUDE]
+        if unknown:
+            raise InputError(f"include names {unknown[0]!r}; choose from {tuple(INCLUDE)}.")
         frame = self.frame
-        free = ~(frame["customer"] | frame["open_deal"] | frame["recently_contacted"])
+        free = ~frame["recently_contacted"]
+        for name, flag in INCLUDE.items():
+            if name not in wanted:
+                free &= ~frame[flag]
         ranked = frame[free].assign(_id=frame["member_id"].astype(str))
-        ranked = ranked.sort_values(["probability", "_id"], ascending=[False, True], kind="stable").drop(
+        order = [*self._points, "probability"][0]
+        ranked = ranked.sort_values([order, "_id"], ascending=[False, True], kind="stable").drop(
             columns="_id"
         )
         if isinstance(self.decision, Capacity) and self.decision.per_account is not None:
@@ -112,7 +154,9 @@ class Scores:
             place = ranked.groupby("account_id", dropna=True).cumcount().reindex(ranked.index).fillna(0)
             ranked = ranked[~named | (place < self.decision.per_account)]
         ranked = ranked[ranked["qualified"]] if n is None else ranked.head(n)
-        return Scores(ranked.reset_index(drop=True), self.decision, simulated=self.simulated)
+        return Scores(
+            ranked.reset_index(drop=True), self.decision, simulated=self.simulated, buyers=self.buyers
+        )
 
     def texts(self) -> list[str]:
         """Return each member's reasons as one line."""
@@ -122,25 +166,24 @@ class Scores:
         """Write one row per member in a shape that a CRM imports; a file is replaced whole or not at all.
 
         Columns: member_id, account_id, at, probability, low, high, percentile, grade, qualified, reason_1 to reason_3,
-        customer, open_deal, cold_start, model_version. Text that a spreadsheet would run as a formula is quoted.
+        customer, open_deal, cold_start, model_version, and points where there is no probability. Text that a spreadsheet would run as a formula is quoted.
         """
         target = Path(path)
         header = [c for c in COLUMNS if c not in ("reasons", "cold_start", "model_version")]
+        last = [*FLAGS, "cold_start", "model_version", *self._points]
         name = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
         # Not mkstemp, whose files only their owner may read: a call list is for others, as far as the umask says.
         handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         try:
             with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow(
-                    [*header, "reason_1", "reason_2", "reason_3", *FLAGS, "cold_start", "model_version"]
-                )
+                writer.writerow([*header, "reason_1", "reason_2", "reason_3", *last])
                 for row in self.frame.to_dict("records"):
                     texts = [reason.text for reason in row["reasons"][:3]]
                     cells = (
                         [_cell(row[c]) for c in header] + [_cell(t) for t in texts] + [""] * (3 - len(texts))
                     )
-                    writer.writerow(cells + [_cell(row[c]) for c in (*FLAGS, "cold_start", "model_version")])
+                    writer.writerow(cells + [_cell(row[c]) for c in last])
             os.replace(name, target)
         except BaseException:
             os.unlink(name)
@@ -157,17 +200,26 @@ class Scores:
             account = (
                 "" if row["account_id"] is None or pd.isna(row["account_id"]) else f" ({row['account_id']})"
             )
-            lines.append(
-                f"{place:3d}. {row['member_id']}{account}  {row['probability']:.1%}  {row['grade']}  {text}"
-            )
+            worth = f"{row['points']:.1f} points" if self._points else f"{row['probability']:.1%}"
+            lines.append(f"{place:3d}. {row['member_id']}{account}  {worth}  {row['grade']}  {text}")
         more = f"\n     ... and {len(self) - 20} more" if len(self) > 20 else ""
-        return stamp + "\n".join(lines) + more
+        return stamp + "\n".join(lines) + more + (f"\n{self.sureness}" if self.sureness else "")
+
+    @property
+    def sureness(self) -> str:
+        """How many deals the scores come from, and how far the first of them may be off; "" where that is unknown."""
+        if not len(self):
+            return ""
+        first = self.frame.iloc[0]
+        return sureness(self.buyers, first["probability"], first["low"], first["high"])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        shown = self.frame.head(20)[["member_id", "account_id", "probability", "grade", "qualified"]]
-        return str(shown.assign(reasons=self.texts()[:20]).to_html(index=False, escape=True))
+        worth = [*self._points, "probability"][0]
+        shown = self.frame.head(20)[["member_id", "account_id", worth, "grade", "qualified"]]
+        table = str(shown.assign(reasons=self.texts()[:20]).to_html(index=False, escape=True))
+        return f"{table}<p>{self.sureness}</p>" if self.sureness else table
 
 
 def _cell(value: Any) -> Any:
