@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from leadlight import Behaviour, Catalogue, Count, LeadQualifier, build_features, evaluate
+from leadlight import Behaviour, Catalogue, Costs, Count, LeadQualifier, build_features, evaluate
 from leadlight.errors import InputError, LeadlightWarning, LeakageError
 from leadlight.evaluation import Report
 from leadlight.evaluation.baselines import BASELINES
@@ -59,13 +59,100 @@ def test_the_same_seed_gives_the_same_report(report, qualifier, community, split
 
 
 def test_the_sentence_names_calls_points_and_buyers(report):
-    assert report.sentence.startswith("Simulated: Calling the best 5% at each of 4 dates (about ")
-    assert (
-        f"of {report.settings['buyers']} buyers, this reaches {report.metric('buyers_reached'):.0f}."
-        in report.sentence
-    )
-    assert "your points reach" in report.sentence
+    calls, reached = report.settings["calls"], report.metric("buyers_reached")
+    assert report.settings["calls_per_week"] == pytest.approx(calls / 60 * 7)
+    assert report.sentence.startswith(f"Simulated: With {calls / 60 * 7:.0f} calls a week your points reach ")
+    assert f"of {report.settings['buyers']} buyers, this reaches {reached:.0f}. (" in report.sentence
+    assert f"Calling the best 5% at each of 4 dates, {calls:.0f} calls each.)" in report.sentence
     assert report.sentence in str(report)
+
+
+def test_irregular_dates_have_no_calls_a_week(qualifier, community, split):
+    test = split[1]
+    later = test.take(test.cutoff_us != np.unique(test.cutoff_us)[1])
+    report = evaluate(qualifier, community, later, ("random",), rounds=3)
+    assert "calls_per_week" not in report.settings
+    assert "calls at each of 3 dates this reaches" in report.sentence
+
+
+def test_buyers_missed_and_reached_are_all_buyers(report):
+    for model in ("leadlight", "points", "random"):
+        both = report.metric("buyers_reached", model) + report.metric("buyers_missed", model)
+        assert both == report.settings["buyers"]
+
+
+def test_lift_is_that_of_counting(report, qualifier, community, split):
+    test = split[1].labelled()
+    y = test.label.to_numpy()
+    p = qualifier.predict_proba(build_features(community, test, qualifier.plan_))[:, 1]
+    own = report.curves["lift"].query("model == 'leadlight'")
+    assert own["rows"].sum() == len(y)
+    assert own["positives"].sum() == y.sum()
+    best = np.sort(p)[::-1][: own["rows"].iloc[0]]
+    assert own["lift"].iloc[0] == pytest.approx(y[p >= best[-1]].sum() / len(best) / y.mean(), rel=0.05)
+    assert own["cumulative"].iloc[-1] == pytest.approx(1)
+    assert (own["low"] <= own["lift"]).all()
+    assert (own["lift"] <= own["high"]).all()
+
+
+def test_the_calibration_table_has_intervals(report):
+    found = report.curves["calibration_table"].set_index("metric")
+    assert list(found.index) == ["observed_expected", "calibration_slope"]
+    assert (found["low"] < found["value"]).all()
+    assert (found["value"] < found["high"]).all()
+    assert found.loc["calibration_slope", "value"] == report.settings["calibration_slope"]
+
+
+def test_without_costs_there_is_no_profit(report):
+    assert "profit" not in report.curves
+    assert ("leadlight", "profit") not in report.table.index
+
+
+def test_profit_counts_a_buyer_once_and_a_call_each_time(qualifier, community, split):
+    report = evaluate(qualifier, community, split[1], ("random",), rounds=5, costs=Costs(10, 1000))
+    for model in ("leadlight", "random"):
+        reached, wasted = (report.metric(m, model) for m in ("buyers_reached", "false_positives"))
+        assert report.metric("profit", model) == 1000 * reached - 10 * wasted
+    curve = report.curves["profit"]
+    assert (curve["profit"] == 1000 * curve["buyers"] - 10 * curve["wasted"]).all()
+    own = curve[curve["model"] == "leadlight"]
+    assert own["profit"].iloc[0] == 0
+    assert own["buyers"].iloc[-1] == report.settings["buyers"]
+    best = own.loc[own["profit"].idxmax()]
+    assert best["best"]
+    assert report.settings["profit_best_share"] == best["called"]
+
+
+def test_weeks_of_warning_are_above_chance_alerts(report):
+    warning = report.warning
+    assert list(warning.index) == ["leadlight", *BASELINES]
+    np.testing.assert_allclose(warning["excess"], warning["weeks"] - warning["random"], atol=1e-9)
+    assert report.metric("lead_weeks", "points") == warning.loc["points", "excess"]
+    assert report.interval("lead_weeks") == tuple(warning.loc["leadlight", ["low", "high"]])
+    # As many new alerts as calls, since the dates are two months apart.
+    assert warning["budget"].iloc[0] == round(report.settings["calls"])
+
+
+def test_the_order_of_the_rows_changes_nothing(report, qualifier, community, split):
+    mixed = split[1].take(np.random.default_rng(0).permutation(len(split[1])))
+    again = evaluate(qualifier, community, mixed, ("points", "recency"), rounds=2)
+    for model in ("leadlight", "points", "recency"):
+        for metric in ("average_precision", "buyers_reached", "false_negatives"):
+            assert again.metric(metric, model) == pytest.approx(report.metric(metric, model))
+
+
+def test_an_embargo_keeps_training_further_away(community, observations, catalogue):
+    found = []
+    for embargo in (None, "60d"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LeadlightWarning)
+            report = evaluate(
+                LeadQualifier(catalogue), community, observations, ("random",), rounds=2, embargo=embargo
+            )
+        gap = pd.Timestamp(report.settings["first_cutoff"]) - pd.Timestamp(report.settings["trained_until"])
+        found.append(gap)
+    assert found[0] >= pd.Timedelta(0)
+    assert found[1] >= pd.Timedelta("60D")
 
 
 def test_the_wide_table_has_a_row_for_each_model(report):

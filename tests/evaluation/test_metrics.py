@@ -8,7 +8,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from leadlight.evaluation.metrics import Ranking, account_draws, calibration_slope, log_loss, top_share
+from leadlight.evaluation.metrics import (
+    Ranking,
+    account_draws,
+    calibration_slope,
+    log_loss,
+    tie_order,
+    top_share,
+)
 
 
 def sample(seed, ties):
@@ -75,6 +82,15 @@ def test_the_best_share_is_taken_at_each_cutoff():
 
 def test_ties_at_the_line_do_not_widen_the_share():
     assert top_share(np.ones(40), np.zeros(40), 0.1).sum() == 4
+
+
+def test_ties_at_the_line_go_by_name_and_not_by_place():
+    names = np.array([f"m{i}" for i in range(40)], object)
+    first = names[top_share(np.ones(40), np.zeros(40), 0.1, tie_order(names))]
+    mixed = names[::-1]
+    again = mixed[top_share(np.ones(40), np.zeros(40), 0.1, tie_order(mixed))]
+    assert set(first) == set(again)
+    assert set(first) != {"m0", "m1", "m2", "m3"}
 
 
 def test_log_loss_is_that_of_scikit_learn():

@@ -133,8 +133,9 @@ def evaluate_(arguments: argparse.Namespace) -> int:
     if arguments.train_until is not None:
         train_rows, rows = rows.split(arguments.train_until, arguments.test_from)
         qualifier.fit(community, train_rows)
-    print(evaluate(qualifier, community, rows, share=arguments.share, rounds=arguments.rounds))
-    return 0
+    found = evaluate(qualifier, community, rows, share=arguments.share, rounds=arguments.rounds)
+    print(f"{found}\n\n{found.views_text()}\n\n{found.audit}")
+    return 0 if found.audit.clean else 1
 
 
 def score(arguments: argparse.Namespace) -> int:

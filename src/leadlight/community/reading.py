@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,12 @@ def _read_frame(source: Any, name: str) -> pa.Table:
         repeated = sorted({str(c) for c in source.columns[source.columns.duplicated()]})
         if repeated:
             raise SchemaError(f"The {name} table holds columns twice: {repeated}; keep one of each.")
-        return pa.Table.from_pandas(source, preserve_index=False)
+        with warnings.catch_warnings():
+            # pyarrow 25 reads columns with a zone in a way that pandas 3.1 deprecates; what it returns is right.
+            warnings.filterwarnings(
+                "ignore", message="Series.values returning an ndarray", category=DeprecationWarning
+            )
+            return pa.Table.from_pandas(source, preserve_index=False)
     if hasattr(source, "__arrow_c_stream__"):
         return pa.table(source)
     raise InputError(

@@ -1,7 +1,9 @@
 """Judgement: metrics, baselines, the leakage audit, and the report's data."""
 
 from leadlight.evaluation.audit import Audit, audit_leakage
+from leadlight.evaluation.audit_community import audit_community
 from leadlight.evaluation.evaluate import evaluate
 from leadlight.evaluation.report import Report
+from leadlight.evaluation.warning import weeks_of_warning
 
-__all__ = ["Audit", "Report", "audit_leakage", "evaluate"]
+__all__ = ["Audit", "Report", "audit_community", "audit_leakage", "evaluate", "weeks_of_warning"]

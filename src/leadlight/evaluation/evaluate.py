@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import clone
 
 from leadlight.community import Community
-from leadlight.errors import InputError, LeakageError
+from leadlight.errors import InputError, LeadlightWarning, LeakageError
 from leadlight.estimators import PointsScorer
 from leadlight.estimators.points import worth
 from leadlight.evaluation.audit import audit_leakage
+from leadlight.evaluation.audit_community import audit_community
 from leadlight.evaluation.baselines import BASELINES, baseline_score
-from leadlight.evaluation.metrics import Ranking, account_draws, calibration_slope, log_loss, top_share
+from leadlight.evaluation.judge import OWN, Judge, Prices, tabulate
+from leadlight.evaluation.metrics import tie_order, top_share
+from leadlight.evaluation.redraws import Codes, Redraws, Values
 from leadlight.evaluation.report import Report
+from leadlight.evaluation.views import judge_views, view_weights
+from leadlight.evaluation.warning import WEEK_US, Demand, weeks_of_warning
 from leadlight.features import build_features
-from leadlight.moments import moment_text
+from leadlight.moments import Duration, duration_us, moment_text
 from leadlight.observations import Observations
 from leadlight.plan import Plan
-
-Values = NDArray[np.float64]
-Draws = dict[str, Values]
 
 
 class Qualifier(Protocol):
@@ -49,6 +51,9 @@ def evaluate(
     share: float = 0.05,
     rounds: int = 500,
     seed: int = 0,
+    costs: Prices | None = None,
+    embargo: Duration | None = None,
+    excuse: tuple[str, ...] = (),
 ) -> Report:
     """Measure a qualifier on rows later than its training.
 
@@ -62,9 +67,19 @@ def evaluate(
     baselines : tuple of str
         From "points", "recency", "logistic", "lightgbm", "random"; trained on the qualifier's own training rows.
     share : float
-        Capacity: the best share of each cutoff is called.
+        Capacity: the best share of each cutoff is called; equal scores by a fixed hash of the member.
     rounds : int
         Bootstrap draws of whole accounts, the same for every model.
+    seed : int
+    costs : Costs, optional
+        Cost of a wasted approach and of a missed buyer: adds profit, in which a buyer counts once and a call each time.
+    embargo : duration, optional
+        For an unfitted qualifier: training windows end at least this long before the first test cutoff. They always
+        end by it, so that training cutoffs lie gap + horizon before it.
+
+    excuse : tuple of str
+        Columns that the leakage audit flags and that are known to be fine. Others are warned of, and `report.audit`
+        holds the evidence.
 
     Returns
     -------
@@ -74,19 +89,12 @@ def evaluate(
     ------
     LeakageError
         If a test cutoff lies before the end of a training window.
+    InputError
+        If a parameter is out of range, or the test rows are all alike.
     """
-    unknown = [name for name in baselines if name not in BASELINES]
-    if unknown or isinstance(baselines, str):
-        raise InputError(f"baselines is {baselines!r}; give a tuple of names from {BASELINES}.")
-    if not 0 < share <= 1:
-        raise InputError(f"share is {share}; it must be in (0, 1], such as .05.")
-    if hasattr(qualifier, "plan_") and not hasattr(qualifier, "training_"):
-        raise InputError(
-            "This qualifier was loaded from a bundle, which keeps no training rows for the baselines. "
-            "Fit it again, or judge the one that was fitted."
-        )
+    _check(qualifier, baselines, share, rounds)
     if not hasattr(qualifier, "plan_"):
-        qualifier, test = _fit_on_earlier(qualifier, community, test)
+        qualifier, test = _fit_on_earlier(qualifier, community, test, embargo)
     test = test.labelled()
     _check_later(qualifier, test)
     y = test.label.to_numpy(float)
@@ -94,42 +102,124 @@ def evaluate(
         raise InputError(
             f"The test rows hold {int(y.sum())} positives of {len(y)}; there is nothing to rank."
         )
-    X = build_features(community, test, qualifier.plan_)
-    probability = qualifier.predict_proba(X)[:, 1]
-    scores: dict[str, Values] = {"leadlight": probability}
-    X_train, y_train, weight, train_groups = qualifier.training_
-    points = PointsScorer.from_plan(qualifier.plan_)
-    notes: tuple[str, ...] = ()
-    if "points" in baselines and not points.rules:
-        baselines = tuple(name for name in baselines if name != "points")
-        notes = ("No behaviour of this catalogue has hand-set points, so there are none to compare with.",)
-    for name in baselines:
-        scores[name] = baseline_score(name, qualifier.plan_, (X_train, y_train, weight), X)
-    cutoff, groups = test.cutoff_us, test.groups
-    chosen = {name: top_share(score, cutoff, share) for name, score in scores.items()}
-    draws = account_draws(groups, rounds, seed)
-    judge = _Judge(y, groups, chosen, scores, probability)
-    table = judge.table(draws)
-    cutoffs = np.unique(cutoff)
+    scores, notes = _scores(qualifier, community, test, baselines)
+    probability, cutoff = scores[OWN], test.cutoff_us
+    tie = tie_order(test.frame["member_id"])
+    redraws = Redraws(test.groups, rounds, seed)
+    chosen = {name: top_share(score, cutoff, share, tie) for name, score in scores.items()}
+    judge = Judge(y, redraws, scores, chosen, probability, tie, costs)
+    figures, evidence = judge.figures(), judge.evidence()
+    calls = float(chosen[OWN].sum() / len(np.unique(cutoff)))
+    weeks = _every_weeks(cutoff)
+    warning, lead = _warn(judge, community, test, calls, weeks, seed)
+    for name, draws in lead.items():
+        figures[name]["lead_weeks"] = draws
+    table = tabulate(figures, evidence, float(judge.buyers()[0]), float(y.sum()) / evidence)
+    if warning is None:
+        notes = (*notes, "Weeks of warning need won deals of members in the test rows; there are none.")
+    else:
+        # One figure, one interval: buyers of whom rows could have warned are not quite those with a positive row.
+        for name in lead:
+            table.loc[(name, "lead_weeks"), ["low", "high"]] = warning.loc[name, ["low", "high"]].to_numpy()
+    weights, texts = view_weights(community, test)
+    curves = {"gains": judge.gains(), "lift": judge.lift(), "calibration": judge.calibration()}
+    curves["calibration_table"] = (
+        table.loc[OWN].loc[["observed_expected", "calibration_slope"], ["value", "low", "high"]].reset_index()
+    )
     settings = {
         "share": share,
         "rows": len(y),
         "positives": int(y.sum()),
-        "accounts": len(np.unique(groups.astype(str))),
-        "buyers": int(judge.buyers(np.ones(len(y)))),
-        "cutoffs": len(cutoffs),
-        "calls": float(chosen["leadlight"].sum() / len(cutoffs)),
+        "accounts": redraws.count,
+        "buyers": int(judge.buyers()[0]),
+        "evidence": evidence,
+        "cutoffs": len(np.unique(cutoff)),
+        "calls": calls,
         "base_rate": float(y.mean()),
-        "first_cutoff": moment_text(int(cutoffs[0])),
-        "last_cutoff": moment_text(int(cutoffs[-1])),
+        "first_cutoff": moment_text(int(cutoff.min())),
+        "last_cutoff": moment_text(int(cutoff.max())),
         "trained_until": moment_text(qualifier.trained_until_us_),
-        "calibration_slope": calibration_slope(probability, y),
+        "calibration_slope": float(figures[OWN]["calibration_slope"][0]),
         "simulated": community.simulated,
         "estimand": getattr(qualifier, "estimand_", ""),
     }
+    if weeks is not None:
+        settings["calls_per_week"] = calls / weeks
+    if costs is not None:
+        curves["profit"] = judge.profit(costs)
+        own = curves["profit"].query("model == @OWN and best").iloc[0]
+        settings["profit_best_share"], settings["profit_best"] = float(own["called"]), float(own["profit"])
+    X_train, y_train, _, train_groups = qualifier.training_
+    points = PointsScorer.from_plan(qualifier.plan_)
     learned = worth(points, X_train, y_train, train_groups) if points.rules else None
-    audit = audit_leakage(X_train, pd.Series(y_train, index=X_train.index))
-    return Report(table, judge.curves(draws), test_counts(test), settings, learned, audit, notes)
+    audit = audit_leakage(
+        X_train, pd.Series(y_train, index=X_train.index), groups=train_groups, excuse=excuse
+    )
+    audit = audit.with_findings_of(audit_community(community, qualifier.plan_))
+    if not audit.clean:
+        warnings.warn(
+            f"{audit} Nothing measured here counts until these are explained.", LeadlightWarning, stacklevel=2
+        )
+    return Report(
+        table,
+        curves,
+        test_counts(test),
+        settings,
+        learned,
+        audit,
+        notes,
+        judge_views(judge, weights, texts),
+        warning,
+    )
+
+
+def _check(qualifier: Any, baselines: tuple[str, ...], share: float, rounds: int) -> None:
+    unknown = [name for name in baselines if name not in BASELINES]
+    if unknown or isinstance(baselines, str):
+        raise InputError(f"baselines is {baselines!r}; give a tuple of names from {BASELINES}.")
+    if not 0 < share <= 1:
+        raise InputError(f"share is {share}; it must be in (0, 1], such as .05.")
+    if rounds < 0:
+        raise InputError(f"rounds is {rounds}; give 0 for no intervals, or some hundreds.")
+    if hasattr(qualifier, "plan_") and not hasattr(qualifier, "training_"):
+        raise InputError(
+            "This qualifier was loaded from a bundle, which keeps no training rows for the baselines. "
+            "Fit it again, or judge the one that was fitted."
+        )
+
+
+def _scores(
+    qualifier: Any, community: Community, test: Observations, baselines: tuple[str, ...]
+) -> tuple[dict[str, Values], tuple[str, ...]]:
+    """Return the scores of the model and of the baselines, and what there is to say about them."""
+    X = build_features(community, test, qualifier.plan_)
+    scores: dict[str, Values] = {OWN: qualifier.predict_proba(X)[:, 1]}
+    X_train, y_train, weight, _ = qualifier.training_
+    notes: tuple[str, ...] = ()
+    if "points" in baselines and not PointsScorer.from_plan(qualifier.plan_).rules:
+        baselines = tuple(name for name in baselines if name != "points")
+        notes = ("No behaviour of this catalogue has hand-set points, so there are none to compare with.",)
+    for name in baselines:
+        scores[name] = baseline_score(name, qualifier.plan_, (X_train, y_train, weight), X)
+    return scores, notes
+
+
+def _every_weeks(cutoff: Codes) -> float | None:
+    """Weeks between cutoffs; None where they are irregular or there is one only."""
+    steps = np.diff(np.unique(cutoff))
+    return float(steps[0]) / WEEK_US if len(steps) and (steps == steps[0]).all() else None
+
+
+def _warn(
+    judge: Judge, community: Community, test: Observations, calls: float, weeks: float | None, seed: int
+) -> tuple[pd.DataFrame | None, dict[str, Values]]:
+    """Weeks of warning with as many new alerts as calls, or fewer where cutoffs are less than a month apart."""
+    demand = Demand.of(community, test, judge.redraws.codes)
+    if not len(demand.account):
+        return None, {}
+    # Nobody is alerted twice in half a year: with the calls of every week the whole population soon would be.
+    budget = max(1, round(calls * min(1.0, 1.0 if weeks is None else weeks * 7 / 30)))
+    return weeks_of_warning(judge.scores, test, demand, budget, judge.redraws, tie=judge.tie, seed=seed)
 
 
 def test_counts(test: Observations) -> pd.DataFrame:
@@ -147,15 +237,21 @@ def test_counts(test: Observations) -> pd.DataFrame:
 test_counts.__test__ = False  # type: ignore[attr-defined]
 
 
-def _fit_on_earlier(qualifier: Any, community: Community, rows: Observations) -> tuple[Any, Observations]:
+def _fit_on_earlier(
+    qualifier: Any, community: Community, rows: Observations, embargo: Duration | None
+) -> tuple[Any, Observations]:
+    """Fit a clone on rows whose windows end before the last three tenths of the cutoffs begin, or soon after."""
     rows = rows.labelled()
     cutoffs = np.unique(rows.cutoff_us)
     if len(cutoffs) < 4:
         raise InputError(
             f"{len(cutoffs)} cutoffs are too few to train on the earlier and test on the later ones."
         )
-    start = int(cutoffs[int(len(cutoffs) * 0.7)])
-    train, test = rows.split(start, start)
+    held = rows.windows.reach_us + (0 if embargo is None else duration_us(embargo, name="embargo", zero=True))
+    later = cutoffs[int(len(cutoffs) * 0.7) :]
+    mature = later[cutoffs[0] + held <= later]
+    start = int(mature[0] if len(mature) else later[0])
+    train, test = rows.split(start, start, embargo=embargo)
     return clone(qualifier).fit(community, train), test
 
 
@@ -167,116 +263,3 @@ def _check_later(qualifier: Any, test: Observations) -> None:
             f"{int(early.sum())} test rows have cutoffs before {moment_text(qualifier.trained_until_us_)}, when the last "
             "training window ended: the model has seen part of their future. Test on later cutoffs."
         )
-
-
-class _Judge:
-    """All metrics of all models for one vector of row weights."""
-
-    def __init__(
-        self,
-        y: Values,
-        groups: NDArray[Any],
-        chosen: dict[str, NDArray[np.bool_]],
-        scores: dict[str, Values],
-        p: Values,
-    ) -> None:
-        self.y, self.chosen, self.probability = y, chosen, p
-        self.rankings = {name: Ranking(score, y) for name, score in scores.items()}
-        self.codes = np.unique(groups.astype(str), return_inverse=True)[1]
-        self.positive = y > 0
-
-    def buyers(self, weight: Values, rows: NDArray[np.bool_] | None = None) -> float:
-        """Number of accounts with a positive row (among `rows`), each as often as it was drawn."""
-        mask = self.positive if rows is None else self.positive & rows
-        times = np.zeros(self.codes.max() + 1)
-        times[self.codes[mask]] = weight[mask]
-        return float(times.sum())
-
-    def figures(self, name: str, weight: Values) -> dict[str, float]:
-        ranking, chosen = self.rankings[name], self.chosen[name]
-        found = {
-            "average_precision": ranking.average_precision(weight),
-            "auc": ranking.auc(weight),
-            "false_negatives": float((weight * self.y)[~chosen].sum()),
-            "false_positives": float((weight * (1 - self.y))[chosen].sum()),
-            "buyers_reached": self.buyers(weight, chosen),
-        }
-        if "points" in self.chosen:
-            positives = float((weight * self.y).sum())
-            reached = float((weight * self.y)[self.chosen["points"]].sum())
-            recall = reached / positives if positives > 0 else float("nan")
-            found["false_positives_at_recall"] = ranking.false_positives_at_recall(weight, recall)
-        if name == "leadlight":
-            expected = float((weight * self.probability).sum())
-            found["log_loss"] = log_loss(self.probability, self.y, weight)
-            found["observed_expected"] = (
-                float((weight * self.y).sum()) / expected if expected > 0 else float("nan")
-            )
-        return found
-
-    def table(self, draws: list[Values]) -> pd.DataFrame:
-        ones = np.ones(len(self.y))
-        point = {name: self.figures(name, ones) for name in self.rankings}
-        redrawn = {name: pd.DataFrame([self.figures(name, w) for w in draws]) for name in self.rankings}
-        rows = []
-        for name, figures in point.items():
-            for metric, value in figures.items():
-                row = {
-                    "model": name,
-                    "metric": metric,
-                    "value": value,
-                    **_interval(redrawn[name], metric, ""),
-                }
-                if name != "leadlight":
-                    row["difference"] = point["leadlight"][metric] - value
-                    gap = redrawn["leadlight"] - redrawn[name] if len(draws) else redrawn[name]
-                    row |= _interval(gap, metric, "difference_")
-                rows.append(row)
-        columns = ["value", "low", "high", "difference", "difference_low", "difference_high"]
-        return pd.DataFrame(rows).set_index(["model", "metric"]).reindex(columns=columns)
-
-    def curves(self, draws: list[Values]) -> dict[str, pd.DataFrame]:
-        ones = np.ones(len(self.y))
-        gains = []
-        for name, ranking in self.rankings.items():
-            hits, alarms = ranking.curve(ones)
-            called = np.concatenate([[0.0], (hits + alarms) / len(self.y)])
-            reached = np.concatenate([[0.0], hits / hits[-1]])
-            grid = np.linspace(0, 1, 101)
-            gains.append(
-                pd.DataFrame({"model": name, "called": grid, "reached": np.interp(grid, called, reached)})
-            )
-        return {"gains": pd.concat(gains, ignore_index=True), "calibration": self._calibration(draws)}
-
-    def _calibration(self, draws: list[Values]) -> pd.DataFrame:
-        """Observed share in bands of predicted probability that hold equal expected positives."""
-        p, order = self.probability, np.argsort(self.probability, kind="stable")
-        bands = max(2, min(10, int(self.y.sum() // 15) or 2))
-        mass = np.cumsum(p[order]) / p.sum()
-        band = np.empty(len(p), np.int64)
-        band[order] = np.minimum((mass * bands).astype(np.int64), bands - 1)
-        rows = []
-        for k in range(bands):
-            inside = band == k
-            if not inside.any():
-                continue
-            observed = [
-                float(np.average(self.y[inside], weights=w[inside])) for w in draws if w[inside].sum() > 0
-            ]
-            low, high = np.percentile(observed, [2.5, 97.5]) if observed else (np.nan, np.nan)
-            rows.append(
-                {
-                    "predicted": float(p[inside].mean()),
-                    "observed": float(self.y[inside].mean()),
-                    "low": float(low),
-                    "high": float(high),
-                    "rows": int(inside.sum()),
-                }
-            )
-        return pd.DataFrame(rows)
-
-
-def _interval(frame: pd.DataFrame, metric: str, prefix: str) -> dict[str, float]:
-    values = frame[metric].dropna().to_numpy() if metric in frame else np.empty(0)
-    low, high = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
-    return {f"{prefix}low": float(low), f"{prefix}high": float(high)}

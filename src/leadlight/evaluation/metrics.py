@@ -7,11 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from leadlight.estimators.calibration import climb
+from leadlight.evaluation.redraws import Codes, Redraws, Values
 
-Values = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
@@ -72,27 +73,112 @@ class Ranking:
         at = int(np.searchsorted(hits, recall * hits[-1] - 1e-9))
         return float(alarms[min(at, len(alarms) - 1)])
 
+    @cached_property
+    def _segments(self) -> tuple[Codes, int]:
+        """Segment of each row: runs of equal scores that hold a positive, and what lies between two of them."""
+        order, ends = self._order
+        block = np.searchsorted(ends, np.arange(len(order)))
+        positive = np.bincount(block, self.y[order] > 0, len(ends)) > 0
+        begins = positive.copy()
+        begins[1:] |= positive[:-1]
+        segment = np.empty(len(order), np.int64)
+        segment[order] = (np.cumsum(begins) - begins[:1])[block]
+        return segment, int(segment.max()) + 1 if len(segment) else 0
 
-def top_share(score: Values, cutoff: NDArray[Any], share: float) -> Bools:
-    """Mark the best-scored `share` of the rows of each cutoff, at least one; ties go by position."""
-    chosen = np.zeros(len(score), bool)
+    def redrawn(
+        self, redraws: Redraws, weight: Values | None = None, recall: Values | None = None
+    ) -> dict[str, Values]:
+        """Return average precision and AUC in each draw, and false positives at the recalls where given.
+
+        Parameters
+        ----------
+        redraws : Redraws
+        weight : float64 array of shape (n,), optional
+            Of rows; 0 leaves one out.
+        recall : float64 array of shape (rounds + 1,), optional
+
+        Returns
+        -------
+        dict of str to float64 array of shape (rounds + 1,)
+            Equal to what `average_precision`, `auc` and `false_positives_at_recall` give for the weights of that draw.
+        """
+        segment, width = self._segments
+        weight = np.ones(len(self.y)) if weight is None else weight
+        hit = redraws.columns(segment, weight * self.y, width)
+        alarm = redraws.columns(segment, weight * (1 - self.y), width)
+        found: dict[str, list[Values]] = {"average_precision": [], "auc": []}
+        if recall is not None:
+            found["false_positives_at_recall"] = []
+        for part in redraws.parts(4 * width):
+            times = redraws.times[part].astype(float)
+            hits, alarms = (np.cumsum(times @ matrix, axis=1) for matrix in (hit, alarm))
+            for name, value in _areas(hits, alarms).items():
+                found[name].append(value)
+            if recall is not None:
+                found["false_positives_at_recall"].append(_at_recall(hits, alarms, recall[part]))
+        return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def _areas(hits: Values, alarms: Values) -> dict[str, Values]:
+    """Average precision and AUC of each line of cumulative counts; NaN where a class is missing."""
+    total, negatives = hits[:, -1], alarms[:, -1]
+    called = hits + alarms
+    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+    none = np.zeros((len(hits), 1))
+    steps = np.diff(hits, axis=1, prepend=none)
+    area = np.sum(np.diff(alarms, axis=1, prepend=none) * (hits - steps / 2), axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "average_precision": np.where(total > 0, np.sum(steps * precision, axis=1) / total, np.nan),
+            "auc": np.where((total > 0) & (negatives > 0), area / (total * negatives), np.nan),
+        }
+
+
+def _at_recall(hits: Values, alarms: Values, recall: Values) -> Values:
+    enough = hits >= (recall * hits[:, -1])[:, None] - 1e-9
+    at = np.argmax(enough, axis=1)
+    found = np.where(recall > 0, alarms[np.arange(len(alarms)), at], 0.0)
+    return np.where((hits[:, -1] > 0) & ~np.isnan(recall), found, np.nan)
+
+
+def tie_order(names: Any) -> Codes:
+    """Return a number for each name, by which ties are broken: fixed for a name, unrelated to its age or place."""
+    found: Codes = pd.util.hash_array(pd.Series(names).astype(str).to_numpy(object)).view(np.int64)
+    return found
+
+
+def best_first(score: Values, tie: Codes | None = None) -> Codes:
+    """Return positions by falling score; ties by `tie`, then by position; NaN last."""
     clean = np.nan_to_num(score, nan=-np.inf)
-    for rows in _groups(cutoff):
+    return np.argsort(-clean, kind="stable") if tie is None else np.lexsort((tie, -clean))
+
+
+def top_share(score: Values, cutoff: NDArray[Any], share: float, tie: Codes | None = None) -> Bools:
+    """Mark the best-scored `share` of the rows of each cutoff, at least one; ties go by `tie`, then by position."""
+    chosen = np.zeros(len(score), bool)
+    for rows in row_groups(cutoff):
         count = max(1, round(share * len(rows)))
-        chosen[rows[np.argsort(-clean[rows], kind="stable")[:count]]] = True
+        chosen[rows[best_first(score[rows], None if tie is None else tie[rows])[:count]]] = True
     return chosen
 
 
-def _groups(keys: NDArray[Any]) -> list[NDArray[np.int64]]:
+def row_groups(keys: NDArray[Any]) -> list[Codes]:
+    """Return the positions of each distinct key, in order of the keys."""
     codes = np.unique(keys, return_inverse=True)[1]
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
 
 
+def log_loss_rows(probability: Values, y: Values) -> Values:
+    """Negative log likelihood of each row; probabilities are kept 1e-12 away from 0 and 1."""
+    p = np.clip(probability, 1e-12, 1 - 1e-12)
+    found: Values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+    return found
+
+
 def log_loss(probability: Values, y: Values, weight: Values) -> float:
     """Mean negative log likelihood; probabilities are kept 1e-12 away from 0 and 1."""
-    p = np.clip(probability, 1e-12, 1 - 1e-12)
-    return float(np.average(-(y * np.log(p) + (1 - y) * np.log1p(-p)), weights=weight))
+    return float(np.average(log_loss_rows(probability, y), weights=weight))
 
 
 def calibration_slope(probability: Values, y: Values) -> float:
@@ -106,12 +192,23 @@ def calibration_slope(probability: Values, y: Values) -> float:
     return float(beta[0])
 
 
+def redrawn_slopes(probability: Values, y: Values, redraws: Redraws) -> Values:
+    """Return the calibration slope in each draw, by one Newton step from that of the sample, shape (rounds + 1,)."""
+    p = np.clip(probability, 1e-9, 1 - 1e-9)
+    z = np.log(p / (1 - p))
+    if y.sum() < 2 or y.sum() > len(y) - 2 or z.std() < 1e-9:
+        return np.full(len(redraws), np.nan)
+    design = np.stack([z, np.ones_like(z)], axis=1)
+    beta = climb(np.array([1.0, 0.0]), design, y, np.ones(len(y)), np.array([True, True]))
+    fitted = 1 / (1 + np.exp(-np.clip(design @ beta, -500, 500)))
+    u, v = (redraws.sums((y - fitted) * column) for column in (z, np.ones_like(z)))
+    a, b, c = (redraws.sums(fitted * (1 - fitted) * z**k) for k in (2, 1, 0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: Values = beta[0] + np.where(a * c > b * b, (c * u - b * v) / (a * c - b * b), np.nan)
+    return found
+
+
 def account_draws(groups: NDArray[Any], rounds: int, seed: int) -> list[Values]:
     """Return row weights of `rounds` bootstrap draws of whole accounts."""
-    codes = np.unique(groups.astype(str), return_inverse=True)[1]
-    count = int(codes.max()) + 1 if len(codes) else 0
-    rng = np.random.default_rng(seed)
-    return [
-        np.bincount(rng.integers(0, count, count), minlength=count)[codes].astype(float)
-        for _ in range(rounds if count else 0)
-    ]
+    redraws = Redraws(groups, rounds, seed)
+    return [times[redraws.codes].astype(float) for times in redraws.times[1:]]

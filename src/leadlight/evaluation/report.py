@@ -14,12 +14,34 @@ METRICS = {
     "false_negatives": "missed buyers (rows)",
     "false_positives": "wasted calls (rows)",
     "buyers_reached": "buyers reached",
+    "buyers_missed": "buyers missed",
     "false_positives_at_recall": "wasted calls at the points' recall",
     "log_loss": "log loss",
     "observed_expected": "observed / expected",
+    "calibration_slope": "calibration slope",
+    "profit": "profit at capacity",
+    "lead_weeks": "weeks of warning above chance",
 }
 
-COUNTS = ("false_negatives", "false_positives", "buyers_reached", "false_positives_at_recall")
+VIEW_METRICS = {
+    "average_precision": "average precision",
+    "auc": "AUC",
+    "false_negatives": "missed (rows)",
+    "missed_share": "missed, share",
+    "buyers_missed": "buyers missed",
+}
+
+COUNTS = (
+    "false_negatives",
+    "false_positives",
+    "buyers_reached",
+    "buyers_missed",
+    "false_positives_at_recall",
+    "profit",
+    "rows",
+    "positives",
+    "buyers",
+)
 """Metrics that count rows or buyers, shown without decimals."""
 
 
@@ -31,10 +53,11 @@ class Report:
     ----------
     table : DataFrame
         One row per model and metric: value, low, high (95 %, accounts redrawn), and difference to "leadlight" with its
-        own interval (the same draws for both).
+        own interval (the same draws for both). Rows are (member, cutoff); a buyer is an account, or a member without one.
     curves : dict of str to DataFrame
-        Twins of the plots: "gains" (share called, share of buyers reached, per model), "calibration" (mean predicted,
-        observed, low, high, rows).
+        Twins of the plots: "gains" (share called, share of buyers' rows reached, per model), "lift" (per tenth of the
+        calls), "calibration" (mean predicted, observed, low, high, rows), "calibration_table" (observed_expected and
+        slope), and where costs are known "profit" (by share called).
     counts : DataFrame
         Test rows per cutoff.
     settings : dict
@@ -43,6 +66,13 @@ class Report:
         Hand-set points beside what the deals say.
     audit : object or None
         Findings of the leakage audit.
+    notes : tuple of str
+        What else is to be known.
+    views : DataFrame or None
+        All labels, contacted, explored and inbound members: view, model, metric, value, low, high, difference, its
+        bounds, note.
+    warning : DataFrame or None
+        Weeks of warning per model, above random alerts; None where no deal allows it.
     """
 
     table: pd.DataFrame
@@ -52,6 +82,8 @@ class Report:
     worth: pd.DataFrame | None = None
     audit: Any = None
     notes: tuple[str, ...] = field(default=())
+    views: pd.DataFrame | None = None
+    warning: pd.DataFrame | None = None
 
     def metric(self, name: str, model: str = "leadlight") -> float:
         """Return one figure."""
@@ -66,35 +98,37 @@ class Report:
     def sentence(self) -> str:
         """With so many calls, how many buyers points reach and how many this reaches."""
         s = self.settings
-        reached = self.metric("buyers_reached")
-        text = f"Calling the best {s['share']:.0%} at each of {s['cutoffs']} dates (about {s['calls']:.0f} calls each), "
+        own, buyers = f"{self.metric('buyers_reached'):.0f}", f"of {s['buyers']} buyers"
+        reaches = f"this reaches {own} {buyers}"
         if ("points", "buyers_reached") in self.table.index:
-            text += (
-                f"your points reach {self.metric('buyers_reached', 'points'):.0f} of {s['buyers']} buyers, "
-            )
-            text += f"this reaches {reached:.0f}."
+            points = f"{self.metric('buyers_reached', 'points'):.0f}"
+            reaches = f"your points reach {points} {buyers}, this reaches {own}"
+        best = f"the best {s['share']:.0%} at each of {s['cutoffs']} dates"
+        weekly = s.get("calls_per_week")
+        if weekly is None:
+            text = f"With {_calls(s['calls'])} at each of {s['cutoffs']} dates {reaches}. (Calling {best}.)"
         else:
-            text += f"this reaches {reached:.0f} of {s['buyers']} buyers."
+            text = f"With {_calls(weekly)} a week {reaches}. (Calling {best}, {_calls(s['calls'])} each.)"
         return ("Simulated: " if s.get("simulated") else "") + text
+
+    def views_text(self) -> str:
+        """Return the views as text: what each is, how many it holds, and every model's figures in it."""
+        if self.views is None:
+            return "The views were not made."
+        parts = []
+        for view, lines in self.views.groupby("view", sort=False):
+            held = lines[lines["model"] == "population"].set_index("metric")["value"]
+            head = f"{view}: {held['rows']:.0f} rows, {held['positives']:.0f} positive, {held['buyers']:.0f} buyers"
+            rate = f", base rate {held['base_rate']:.2%}" if np.isfinite(held["base_rate"]) else ""
+            parts.append(f"{head}{rate}. {lines['note'].iloc[0]}")
+            models = lines[lines["model"] != "population"]
+            if len(models):
+                parts.append(_cells(models.set_index(["model", "metric"]), VIEW_METRICS).to_string())
+        return "\n\n".join(parts)
 
     def wide(self) -> pd.DataFrame:
         """Return one row per model, one column per metric, as text with intervals."""
-
-        def cell(row: pd.Series[Any]) -> str:
-            if not np.isfinite(row["value"]):
-                return "-"
-            digits = 0 if row.name[1] in COUNTS else 3
-            text = f"{row['value']:.{digits}f}"
-            return (
-                text
-                if not np.isfinite(row["low"])
-                else f"{text} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
-            )
-
-        cells = self.table.apply(cell, axis=1).unstack("metric")
-        models = list(dict.fromkeys(self.table.index.get_level_values("model")))
-        metrics = [m for m in METRICS if m in cells.columns]
-        return cells.loc[models, metrics].rename(columns=METRICS)
+        return _cells(self.table, METRICS)
 
     def losses(self) -> list[str]:
         """Return the baselines to which the model loses by more than the interval, per metric that ranks."""
@@ -108,7 +142,15 @@ class Report:
         table = self.wide()[
             [
                 METRICS[m]
-                for m in ("average_precision", "auc", "buyers_reached", "false_negatives", "false_positives")
+                for m in (
+                    "average_precision",
+                    "auc",
+                    "buyers_reached",
+                    "false_negatives",
+                    "false_positives",
+                    "lead_weeks",
+                )
+                if ("leadlight", m) in self.table.index
             ]
         ]
         return f"{self.sentence}\n\n{table.to_string()}"
@@ -119,3 +161,28 @@ class Report:
         import html
 
         return f"<p>{html.escape(self.sentence)}</p>{self.wide().to_html(escape=True)}"
+
+
+def _calls(count: float) -> str:
+    text = f"{count:.0f}" if count >= 9.95 else f"{count:.1f}".removesuffix(".0")
+    return f"{text} {'call' if text == '1' else 'calls'}"
+
+
+def _cells(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    """One row per model, one column per metric, as text with intervals."""
+
+    def cell(row: pd.Series[Any]) -> str:
+        if not np.isfinite(row["value"]):
+            return "-"
+        digits = 0 if row.name[1] in COUNTS else 1 if row.name[1] == "lead_weeks" else 3
+        text = f"{row['value']:.{digits}f}"
+        return (
+            text
+            if not np.isfinite(row["low"])
+            else f"{text} [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"
+        )
+
+    cells = table.apply(cell, axis=1).unstack("metric")
+    models = list(dict.fromkeys(table.index.get_level_values("model")))
+    metrics = [m for m in names if m in cells.columns]
+    return cells.loc[models, metrics].rename(columns=names)
