@@ -52,9 +52,8 @@ def text(plan, values, contributions, **more):
         ((1, 2, 1), (0.5, 0.1, 0), "asked 1 question in 30 days"),
         ((3, 0.5, 1), (0.1, 0.5, 0), "last asked today"),
         ((3, 1.5, 1), (0.1, 0.5, 0), "last asked yesterday"),
-        # Zero never speaks for a member while anything else can.
+        # Zero never speaks for a member.
         ((0, 40, 1), (0.5, 0.1, 0), "last asked 5 weeks ago"),
-        ((0, NAN, 1), (0.5, 0.1, 0), "asked no questions in 30 days"),
         # Against a member it may.
         ((0, 40, 1), (-0.5, -0.1, 0), "asked no questions in 30 days"),
         ((0, 130, 1), (-0.1, -0.5, 0), "last asked 4 months ago"),
@@ -69,6 +68,11 @@ def text(plan, values, contributions, **more):
 )
 def test_the_sentence_fits_the_member(values, contributions, expected):
     assert text(ASKS, values, contributions) == expected
+
+
+def test_what_was_not_done_is_no_reason_to_call():
+    """The model may gain from it; a salesperson cannot say it."""
+    assert reasons(ASKS, np.array([0, NAN, 1.0]), np.array([0.5, 0.1, 0.0])) == ()
 
 
 TAGS = plan(

@@ -153,8 +153,6 @@ def _print_report(report: Report) -> None:
     )
     with pd.option_context("display.width", 200, "display.max_columns", 20):
         print(report)
-        if report.views is not None and report.views["view"].nunique() > 1:
-            print(f"\nWhom the rows are, and how it tells among them:\n\n{report.views_text()}")
         if report.worth is not None:
             print(
                 "\nWhat each behaviour is worth (points a unit; the learned ones spread members as widely as yours):"

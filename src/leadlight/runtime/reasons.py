@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -39,7 +40,8 @@ def reasons(
     Returns
     -------
     tuple of Reason
-        By the absolute sum of the contributions of a behaviour's columns, heaviest first; ties in the plan's order.
+        By the absolute sum of the contributions of a behaviour's columns, heaviest first; ties in the plan's order. A
+        behaviour that speaks for a member only by what was not done is passed over.
 
     Raises
     ------
@@ -186,8 +188,11 @@ class Writer:
         for b, columns in enumerate(self._columns):
             for j in columns:
                 sums[:, b] += C[:, j]
-        heaviest = np.argsort(-np.abs(sums), axis=1, kind="stable")[:, :n]
-        return [self._row(X[i].tolist(), C[i].tolist(), sums[i], heaviest[i].tolist()) for i in range(len(X))]
+        heaviest = np.argsort(-np.abs(sums), axis=1, kind="stable")
+        return [
+            tuple(islice(self._row(X[i].tolist(), C[i].tolist(), sums[i], heaviest[i].tolist()), n))
+            for i in range(len(X))
+        ]
 
     def _row(
         self,
@@ -195,18 +200,22 @@ class Writer:
         weights: list[float],
         sums: np.ndarray[tuple[int], np.dtype[np.float64]],
         order: list[int],
-    ) -> tuple[Reason, ...]:
-        return tuple(
-            Reason(self.names[b], float(sums[b]), self._text(b, values, weights, positive=bool(sums[b] > 0)))
-            for b in order
-            if sums[b] != 0
-        )
+    ) -> Iterator[Reason]:
+        for b in order:
+            if sums[b] == 0:
+                return
+            text = self._text(b, values, weights, positive=bool(sums[b] > 0))
+            if text is not None:
+                yield Reason(self.names[b], float(sums[b]), text)
 
-    def _text(self, b: int, values: list[float], weights: list[float], *, positive: bool) -> str:
+    def _text(self, b: int, values: list[float], weights: list[float], *, positive: bool) -> str | None:
         sign = 1.0 if positive else -1.0
         drafts = [d for t in self._templates[b] if (d := t.draft(values, weights, sign)) is not None]
-        # What a member did speaks for the member; what was not done is a last resort.
-        drafts = [d for d in drafts if not (positive and d.holds_zero)] or drafts
+        if positive and drafts:
+            # What a member did speaks for the member; "asked no questions" is no reason to call anybody.
+            drafts = [d for d in drafts if not d.holds_zero]
+            if not drafts:
+                return None
         if not drafts:
             return self.names[b] if positive else f"little sign of: {self.names[b]}"
         return max(drafts, key=lambda d: d.weight).text
