@@ -1,4 +1,4 @@
-"""Tiny tables that fit on the screen."""
+"""Tiny tables that fit on the screen, and one small simulated community."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leadlight.behaviours import Behaviour, Catalogue
+from leadlight.behaviours import Behaviour, Catalogue, Count, Peers, Recency, Visits
 from leadlight.community import Community
 from leadlight.features import build_features
-from leadlight.observations import Observations
+from leadlight.observations import Observations, observe
+from leadlight.plan import HandSetPoints
+from leadlight.simulate import SimulationParameters, simulate_community
 
 FIELDS = {
     "tags": "tags",
@@ -85,3 +87,47 @@ def _value() -> Any:
 @pytest.fixture(name="same", scope="session")
 def _same() -> Any:
     return same
+
+
+CATALOGUE = Catalogue(
+    [
+        Behaviour(
+            "reads",
+            (Count("view", window=("30d", "90d")), Recency("view")),
+            reason=("viewed {view_count_30d:page|pages} in 30 days", "last read {view_recency_days:ago}"),
+            points=HandSetPoints(0.2, (("view_count_30d", 1.0),), 50),
+        ),
+        Behaviour(
+            "asks questions",
+            (Count("question", window=("30d", "all")),),
+            reason="asked {question_count_30d:question|questions} in 30 days",
+            points=HandSetPoints(3, (("question_count_30d", 1.0),), 20),
+        ),
+        Behaviour(
+            "looks around",
+            (
+                Visits(window="90d"),
+                Count(("search", "download"), window="90d"),
+                Peers(Count("view", window="90d")),
+            ),
+            reason="came {visit_count_90d:time|times} in 90 days",
+        ),
+    ],
+    "small",
+)
+
+
+@pytest.fixture(scope="session", name="catalogue")
+def _catalogue():
+    return CATALOGUE
+
+
+@pytest.fixture(scope="session", name="community")
+def _community():
+    parameters = SimulationParameters(score_contacts=0.1, random_contacts=0.02)
+    return simulate_community(3000, 100, 8, parameters=parameters)[0]
+
+
+@pytest.fixture(scope="session", name="observations")
+def _observations(community):
+    return observe(community, every="60d")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from leadlight.kernels.linear import sigmoid
 from leadlight.runtime.model import Calibration
 
 Values = NDArray[np.float64]
@@ -69,7 +70,7 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     if beta[0] < SMALLEST_SLOPE:
         # Margins that rank no better than chance out of fold keep their order and say almost nothing; the mean stays right.
         beta = climb(np.array([SMALLEST_SLOPE, beta[1]]), design, y, weight, np.array([False, True]))
-    p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500, 500)))
+    p = sigmoid(design @ beta)
     scores = design * (weight * (y - p))[:, None]
     _, codes = np.unique(groups, return_inverse=True)
     summed = np.zeros((codes.max() + 1, 2))
@@ -107,7 +108,7 @@ def climb(start: Values, design: Values, y: Values, weight: Values, free: NDArra
     beta = start.copy()
     height = _likelihood(design @ beta, y, weight)
     for _ in range(200):
-        p = 1.0 / (1.0 + np.exp(-np.clip(design @ beta, -500, 500)))
+        p = sigmoid(design @ beta)
         gradient = design.T @ (weight * (y - p))
         hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.zeros(2)

@@ -366,15 +366,7 @@ def _fold(
     margins[:, 0] = _raw(booster, data.X[test])
     if ridge is not None:
         part = fit_linear(X, y, weight, ridge)
-        margins[:, 1] = linear_margin(
-            data.X[test],
-            part.mean,
-            part.scale,
-            part.coef,
-            part.missing_coef,
-            part.missing_rate,
-            part.intercept,
-        )
+        margins[:, 1] = linear_margin(data.X[test], *part.arrays, part.intercept)
     return margins
 
 

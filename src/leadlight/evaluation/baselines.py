@@ -52,15 +52,7 @@ def baseline_score(
         return _recency(test)
     if name == "logistic":
         part = fit_linear(X.to_numpy(float), y, weight, 0.02)
-        return linear_margin(
-            np.ascontiguousarray(test.to_numpy(float)),
-            part.mean,
-            part.scale,
-            part.coef,
-            part.missing_coef,
-            part.missing_rate,
-            part.intercept,
-        )
+        return linear_margin(np.ascontiguousarray(test.to_numpy(float)), *part.arrays, part.intercept)
     if name == "lightgbm":
         model = lgb.LGBMClassifier(
             verbosity=-1, random_state=0, n_jobs=1, deterministic=True, force_row_wise=True

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from leadlight.estimators.calibration import climb
 from leadlight.evaluation.redraws import Codes, Redraws, Values
+from leadlight.kernels.linear import sigmoid
 
 Bools = NDArray[np.bool_]
 
@@ -200,7 +201,7 @@ def redrawn_slopes(probability: Values, y: Values, redraws: Redraws) -> Values:
         return np.full(len(redraws), np.nan)
     design = np.stack([z, np.ones_like(z)], axis=1)
     beta = climb(np.array([1.0, 0.0]), design, y, np.ones(len(y)), np.array([True, True]))
-    fitted = 1 / (1 + np.exp(-np.clip(design @ beta, -500, 500)))
+    fitted = sigmoid(design @ beta)
     u, v = (redraws.sums((y - fitted) * column) for column in (z, np.ones_like(z)))
     a, b, c = (redraws.sums(fitted * (1 - fitted) * z**k) for k in (2, 1, 0))
     with np.errstate(divide="ignore", invalid="ignore"):

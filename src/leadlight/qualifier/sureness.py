@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.estimators import LeadClassifier
+from leadlight.kernels.linear import sigmoid
 from leadlight.runtime.model import Calibration
 
 Values = NDArray[np.float64]
@@ -47,7 +48,7 @@ def widened(
     if asked is not None and 0 < label[rows & asked].sum() < (rows & asked).sum():
         rows &= asked
     margin = (log_odds[rows] - calibration.intercept) / calibration.slope
-    p = 1.0 / (1.0 + np.exp(-log_odds[rows]))
+    p = sigmoid(log_odds[rows])
     # Where the slope moves by one, the intercept moves by this the other way.
     centre = float(np.average(margin, weights=p * (1.0 - p)))
     buyers = len(np.unique(groups[rows][label[rows] > 0].astype(str)))
