@@ -257,6 +257,11 @@ class Observations:
         open_now = (before & (frame["label"] == NOT_LABELLED)).to_numpy(bool)
         return Observations(frame, windows, _more_open(self._dropped, frame, open_now), outcomes=outcomes)
 
+    @property
+    def knows_when(self) -> bool:
+        """Whether the rows can say when a deal was won: those of `observe` can, your own cannot."""
+        return self._outcomes is not None and "member" in self.frame
+
     def discrete_time(self, interval: Duration = "30d") -> PersonPeriods:
         """Return the discrete-time view, in which windows that are still open teach what they have seen.
 
@@ -278,7 +283,7 @@ class Observations:
         InputError
             If the rows are your own: they do not say when a deal was won.
         """
-        if self._outcomes is None or "member" not in self.frame:
+        if self._outcomes is None or not self.knows_when:
             raise InputError("discrete_time needs to know when deals were won; make the rows with observe().")
         interval_us = span_us(interval, "interval")
         opens = self.cutoff_us + self.windows.gap_us

@@ -124,6 +124,28 @@ class PersonPeriods:
             index=pd.RangeIndex(k, name="interval"),
         )
 
+    def teaches(self) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+        """Return what each observation teaches a classifier of the whole horizon: a label, and how much of one.
+
+        A deal won in what was seen is a 1, and a whole window without one is a 0. A window that is open and without a deal
+        is a 0 to the extent that deals would have come by now: the cumulative hazard of the intervals seen over that of
+        the horizon, from the life table. Where deals are rare this is the likelihood of a proportional hazard: its
+        exposure enters as the weight of the 0 (Holford 1980; Laird and Olivier 1981).
+
+        Returns
+        -------
+        label : int8 array of shape (observations,)
+        share : float64 array of shape (observations,)
+            Between 0 (nothing was seen, or nobody was seen for the whole horizon) and 1.
+        """
+        incidence = self.hazards()["incidence"].to_numpy(float)
+        with np.errstate(divide="ignore"):
+            hazard = np.append(0.0, -np.log1p(-incidence))
+        whole = self.won | (self.at_risk == self.intervals)
+        known = np.isfinite(hazard[-1]) and hazard[-1] > 0
+        part = hazard[self.at_risk] / hazard[-1] if known else np.zeros(len(self.at_risk))
+        return self.won.astype(np.int8), np.where(whole, 1.0, part)
+
     def _bounds(
         self, at_risk: Codes, won: Codes, incidence: NDArray[np.float64]
     ) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -21,7 +21,9 @@ from leadlight.features import build_features
 from leadlight.kernels.linear import sigmoid
 from leadlight.moments import DAY_US, Moment
 from leadlight.observations import Observations, Windows, population_at
+from leadlight.observations.windows import NOT_LABELLED
 from leadlight.qualifier.holdout import drawn_buyers, hold_back
+from leadlight.qualifier.open_windows import with_open_windows
 from leadlight.qualifier.points import ESTIMAND, PointsOnly
 from leadlight.qualifier.scores import Scores
 from leadlight.qualifier.selection import Selection, choose, contacted, estimand, training_weight
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     import shap
 
 Values = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 QUANTILES = 1_001
 """How many quantiles of the out-of-fold scores a bundle keeps."""
@@ -102,7 +105,10 @@ class LeadQualifier(BaseEstimator):
         ----------
         community : Community
         observations : Observations
-            Training rows; rows without a label are left out.
+            Training rows. Windows that are still open (`observe(..., censored=True)`) teach what they have seen: a deal
+            that was won is a 1, none so far is a 0 to the extent that deals would have come by now (see
+            `PersonPeriods.teaches`). Calibration, thresholds and prices rest on whole windows alone, and so does all of
+            the fit where the decision holds back the latest window.
 
         Raises
         ------
@@ -116,39 +122,42 @@ class LeadQualifier(BaseEstimator):
             No row is positive: members are ranked by hand-set points and get no probability.
         """
         decision = self.decision or Capacity()
-        rows = observations.labelled()
-        if not (rows.frame["label"] == 1).any():
+        whole = observations.labelled()
+        if not (whole.frame["label"] == 1).any():
             return self._fit_points(community, observations, decision)
         held: Observations | None = None
         if decision.needs_holdout:
-            rows, held = hold_back(rows)
+            whole, held = hold_back(whole)
             buyers = drawn_buyers(held)
             if isinstance(decision, MissRate):
                 decision.check_buyers(len(buyers))
-        last = int(rows.cutoff_us.max())
-        self.plan_ = self.catalogue.compile(community, last)
+        last = int(whole.cutoff_us.max())
+        rows, label, share, mature = with_open_windows(observations if held is None else whole)
+        self.plan_ = self.catalogue.compile(community, int(rows.cutoff_us.max()))
         self.windows_ = observations.windows
-        self.trained_until_us_ = (
-            int((rows if held is None else held).cutoff_us.max()) + self.windows_.reach_us
-        )
+        self.trained_until_us_ = _reach(rows) if held is None else _reach(held)
         X = build_features(community, rows, self.plan_)
-        y = rows.label
-        self.selection_ = choose(self.selection, rows)
-        weight = training_weight(self.selection_, rows)
-        asked = contacted(rows)
-        calibrate_on = (
-            asked if self.selection_ != "none" and rows.frame["label"].to_numpy()[asked].any() else None
-        )
+        self.selection_ = choose(self.selection, whole)
+        weight = training_weight(self.selection_, rows, label) * share
+        asked = contacted(rows) & mature
+        calibrate_on = asked if self.selection_ != "none" and label[asked].any() else None
+        if calibrate_on is None and not mature.all():
+            calibrate_on = mature
         base = self.classifier if self.classifier is not None else LeadClassifier()
         self.classifier_: LeadClassifier = clone(base)
         self.classifier_.fit(
-            X, y, sample_weight=weight, groups=rows.groups, times=rows.cutoff_us, calibrate_on=calibrate_on
+            X,
+            label,
+            sample_weight=weight,
+            groups=rows.groups,
+            times=rows.cutoff_us,
+            calibrate_on=calibrate_on,
         )
-        label = y.to_numpy(float)
         self.training_ = (X, label, weight, rows.groups)
         self.calibration_ = widened(self.classifier_, label, rows.groups, calibrate_on)
-        self.estimand_ = estimand(self.windows_.horizon_us / DAY_US, approached=calibrate_on is not None)
-        priced = self._out_of_fold(rows, X, label)
+        approached = calibrate_on is not None and calibrate_on is not mature
+        self.estimand_ = estimand(self.windows_.horizon_us / DAY_US, approached=approached)
+        priced = self._out_of_fold(rows, X, label, mature)
         latest = np.sort(priced.score[priced.cutoff == last])
         if held is None:
             self.threshold_ = decision.threshold(latest, None)
@@ -209,14 +218,15 @@ class LeadQualifier(BaseEstimator):
             self.__dict__.pop(name, None)
         return self
 
-    def _out_of_fold(self, rows: Observations, X: pd.DataFrame, label: Values) -> Priced:
-        """Out-of-fold probabilities of the training rows; in-sample ones where there are no folds."""
+    def _out_of_fold(self, rows: Observations, X: pd.DataFrame, label: Values, mature: Bools) -> Priced:
+        """Out-of-fold probabilities of the rows whose window is whole; in-sample ones where there are no folds."""
         log_odds = self.classifier_.oof_log_odds_
-        if np.isnan(log_odds[rows.cutoff_us == rows.cutoff_us.max()]).all():
+        cutoff = rows.cutoff_us
+        if np.isnan(log_odds[mature & (cutoff == cutoff[mature].max())]).all():
             p = self.classifier_.predict_proba(X)[:, 1]
-            return Priced(p, label, rows.groups, rows.cutoff_us, "in sample")
-        known = np.isfinite(log_odds)
-        return Priced(sigmoid(log_odds[known]), label[known], rows.groups[known], rows.cutoff_us[known])
+            return Priced(p[mature], label[mature], rows.groups[mature], cutoff[mature], "in sample")
+        known = np.isfinite(log_odds) & mature
+        return Priced(sigmoid(log_odds[known]), label[known], rows.groups[known], cutoff[known])
 
     def _held_back(self, community: Community, held: Observations) -> Priced:
         """Probabilities of the rows held back, by the model that ships."""
@@ -270,6 +280,7 @@ class LeadQualifier(BaseEstimator):
             "metrics": {
                 "training_rows": len(rows),
                 "training_positives": int((rows.frame["label"] == 1).sum()),
+                "open_windows": int((rows.frame["label"] == NOT_LABELLED).sum()),
                 **learned,
             },
         }
@@ -389,3 +400,10 @@ class LeadQualifier(BaseEstimator):
         if not hasattr(self, "decision_report_"):
             return repr(self)
         return f"{self!r}\n{self.scorer_.info['decision']['text']}\n{self.decision_report_}"
+
+
+def _reach(rows: Observations) -> int:
+    """Return the end of what the rows' windows show: of the last one, or of what was seen of it."""
+    last = int(rows.cutoff_us.max()) + rows.windows.reach_us
+    open_ = (rows.frame["label"] == NOT_LABELLED).any()
+    return min(last, rows.windows.seen_until_us) if open_ else last

@@ -34,12 +34,18 @@ def choose(selection: Selection, observations: Observations) -> Selection:
     return selection
 
 
-def training_weight(selection: Selection, observations: Observations) -> NDArray[np.float64]:
-    """Return each row's training weight: its account share, discounted where nobody asked."""
+def training_weight(
+    selection: Selection, observations: Observations, label: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return each row's training weight: its account share, discounted where nobody asked and nobody bought.
+
+    `label` replaces the observations' own, where open windows teach.
+    """
     weight: NDArray[np.float64] = observations.weight.copy()
     if selection == "none":
         return weight
-    ignored = ~contacted(observations) & (observations.frame["label"] != 1).to_numpy()
+    bought = (observations.frame["label"].to_numpy() if label is None else label) == 1
+    ignored = ~contacted(observations) & ~bought
     weight[ignored] *= DISCOUNT if selection == "discount" else 0.0
     return weight
 

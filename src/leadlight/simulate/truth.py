@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import InputError
+from leadlight.moments import Moment, moment_us
 from leadlight.simulate.exploration import explored
 from leadlight.simulate.parameters import (
     DECISION,
@@ -51,12 +52,12 @@ class Truth:
     journeys: Journeys = field(repr=False)
     sales: Sales = field(repr=False)
 
-    def at(self, cutoff: str | datetime, horizon: str | timedelta = "90d") -> pd.DataFrame:
+    def at(self, cutoff: Moment, horizon: str | timedelta = "90d") -> pd.DataFrame:
         """Return the truth about every member who had joined before a cutoff.
 
         Parameters
         ----------
-        cutoff : str or datetime
+        cutoff : moment
             From the start of the log to its end; naive times are UTC.
         horizon : str or timedelta, default="90d"
             ``Nh``, ``Nd`` or ``Nw``. The window is ``[cutoff, cutoff + horizon)``; stages go on after the
@@ -96,7 +97,7 @@ class Truth:
         )
         return frame.sort_values("member_id", ignore_index=True)
 
-    def to_pandas(self, cutoffs: Iterable[str | datetime], horizon: str | timedelta = "90d") -> pd.DataFrame:
+    def to_pandas(self, cutoffs: Iterable[Moment], horizon: str | timedelta = "90d") -> pd.DataFrame:
         """Return `at` for several cutoffs in one frame, with the column `cutoff` (UTC) after `member_id`."""
         import pandas as pd
 
@@ -109,7 +110,7 @@ class Truth:
             raise InputError("There is no cutoff. Pass at least one, such as ['2025-06-01'].")
         return pd.concat(frames, ignore_index=True)
 
-    def exploration(self, cutoff: str | datetime, horizon: str | timedelta = "90d") -> pd.DataFrame:
+    def exploration(self, cutoff: Moment, horizon: str | timedelta = "90d") -> pd.DataFrame:
         """Return what the random approaches in a window stand for, for inverse-propensity weighting.
 
         Each week sales draws a few members at random, each with the same chance, from those whom it could approach
@@ -118,7 +119,7 @@ class Truth:
 
         Parameters
         ----------
-        cutoff : str or datetime
+        cutoff : moment
         horizon : str or timedelta, default="90d"
             The window is ``[cutoff, cutoff + horizon)`` and must end within the log.
 
@@ -193,7 +194,7 @@ class Truth:
             }
         )
 
-    def _weeks(self, cutoff: str | datetime) -> float:
+    def _weeks(self, cutoff: Moment) -> float:
         import pandas as pd
 
         when = _utc(cutoff)
@@ -258,16 +259,10 @@ class Truth:
         return found
 
 
-def _utc(moment: str | datetime) -> pd.Timestamp:
+def _utc(cutoff: Moment) -> pd.Timestamp:
     import pandas as pd
 
-    try:
-        when = pd.Timestamp(moment)
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"cutoff={moment!r} is not a time. Pass a datetime or text such as '2025-06-01'."
-        ) from error
-    return when.tz_localize("UTC") if when.tzinfo is None else when.tz_convert("UTC")
+    return pd.Timestamp(moment_us(cutoff, name="cutoff"), unit="us", tz="UTC")
 
 
 def _horizon_weeks(horizon: str | timedelta) -> float:
