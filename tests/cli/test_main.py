@@ -155,6 +155,15 @@ def test_report_writes_a_page(folder, capsys):
     every = ["--every", "60d", "--gap", "7d", "--top", "5", "--out", str(page)]
     assert main(["report", "--community", str(folder / "community"), *every]) == 0
     assert "<html" in page.read_text().lower()
+    assert "What the calls bring in" not in page.read_text()
+
+
+def test_report_judges_by_profit_where_costs_are_known(folder):
+    page = folder / "profit.html"
+    every = ["--every", "60d", "--gap", "7d", "--top", "5", "--out", str(page)]
+    costs = ["--cost-call", "20", "--cost-missed", "3000"]
+    assert main(["report", "--community", str(folder / "community"), *every, *costs]) == 0
+    assert "(20 for a call in vain, 3,000 for a missed buyer)" in page.read_text()
 
 
 @pytest.mark.parametrize(
@@ -176,6 +185,7 @@ def test_report_writes_a_page(folder, capsys):
         (["train", "--community", "COMMUNITY", "--out", "x", "--share", "7"], "share"),
         (["train", "--community", "COMMUNITY", "--out", "x", "--tz", "Mars/Olympus"], "Mars"),
         (["simulate", "--members", "3", "--out", "x"], "members=3"),
+        (["evaluate", "--community", "COMMUNITY", "--cost-call", "9"], "--cost-missed"),
     ],
     ids=str,
 )

@@ -236,3 +236,38 @@ def test_a_catalogue_without_points_has_no_points_to_beat(community, observation
     assert set(report.table.index.get_level_values("model")) == {"leadlight", "random"}
     assert "points" not in report.sentence
     assert "hand-set points" in report.notes[0]
+
+
+def test_no_bound_of_a_count_lies_above_what_there_is_to_count(report):
+    buyers, rows, positives = (report.settings[name] for name in ("buyers", "rows", "positives"))
+    table = report.table.copy()
+    for metric in ("buyers_reached", "buyers_missed", "false_negatives", "false_positives"):
+        table.loc[("points", metric), ["high", "difference_low", "difference_high"]] = 1e6, -1e6, 1e6
+    wide = dataclasses.replace(report, table=table)
+    assert wide.interval("buyers_reached", "points")[1] == buyers
+    assert wide.interval("false_negatives", "points")[1] == positives
+    assert wide.interval("false_positives", "points")[1] == rows - positives
+    gap = wide.bounded().loc[("points", "buyers_missed"), ["difference_low", "difference_high"]]
+    assert gap.tolist() == [-buyers, buyers]
+    assert f", {buyers}]" in wide.wide().loc["points", "buyers reached"]
+    assert wide.table.loc[("points", "buyers_reached"), "high"] == 1e6
+
+
+def test_bounds_of_what_is_no_count_stay(report):
+    for metric in ("auc", "observed_expected", "calibration_slope", "lead_weeks"):
+        assert report.interval(metric) == tuple(report.table.loc[("leadlight", metric), ["low", "high"]])
+    inside, raw = report.bounded(), report.table
+    assert (inside["value"] == raw["value"]).all() or inside["value"].equals(raw["value"])
+    assert ((inside["low"] <= inside["value"]) | inside["low"].isna()).all()
+    assert ((inside["high"] >= inside["value"]) | inside["high"].isna()).all()
+
+
+def test_no_view_misses_more_buyers_than_it_holds(report):
+    views = report.views.copy()
+    views.loc[views["metric"] == "buyers_missed", "high"] = 1e6
+    found = dataclasses.replace(report, views=views).bounded_views()
+    assert list(found.columns) == list(views.columns)
+    for _, lines in found.groupby("view"):
+        held = lines.loc[(lines["model"] == "population") & (lines["metric"] == "buyers"), "value"].iloc[0]
+        assert (lines.loc[lines["metric"] == "buyers_missed", "high"] == held).all()
+    assert "1000000" not in dataclasses.replace(report, views=views).views_text()

@@ -89,6 +89,83 @@ def make_report(*, simulated: bool = False, behaviour: str = "forwards content",
     return Report(**(parts | changes))
 
 
+VIEW_FIGURES = {
+    "all labels": ((1000, 21, 20, 0.021), {"leadlight": (0.45, 9), "points": (0.66, 13)}),
+    "contacted": ((200, 12, 11, 0.06), {"leadlight": (0.5, 6), "points": (0.75, 8)}),
+    "explored": ((40, 2, 1, 0.05), {"leadlight": (0.25, 1), "points": (1.0, 1)}),
+    "inbound": ((0, 0, 0, NAN), {}),
+}
+
+
+def make_views(note: str = "said of the view") -> pd.DataFrame:
+    lines = []
+    for view, (held, models) in VIEW_FIGURES.items():
+        for metric, value in zip(("rows", "positives", "buyers", "base_rate"), held, strict=True):
+            lines.append((view, "population", metric, value, NAN, NAN))
+        for model, (missed, buyers) in models.items():
+            lines.append((view, model, "missed_share", missed, missed / 2, 1.0))
+            lines.append((view, model, "buyers_missed", buyers, 0.0, 99.0))
+            lines.append((view, model, "auc", 0.7, 0.6, 0.8))
+    frame = pd.DataFrame(lines, columns=["view", "model", "metric", "value", "low", "high"])
+    gaps = dict.fromkeys(COLUMNS[3:], NAN)
+    return frame.assign(**gaps, note=f"{note} ").assign(note=lambda f: f["note"] + f["view"])
+
+
+def make_full_report(**changes) -> Report:
+    """The same with all that only some reports have: lift, profit, views, weeks of warning."""
+    plain = make_report()
+    tenth = np.arange(1, 11)
+    lift = pd.concat(
+        [
+            pd.DataFrame({"model": name, "decile": tenth, "lift": first / tenth, "low": 0.5 / tenth})
+            for name, first in (("leadlight", 4.0), ("points", 3.0))
+        ],
+        ignore_index=True,
+    )
+    lift = lift.assign(rows=100, positives=2.0, high=lift["lift"] * 4, cumulative=lift["lift"])
+    called = np.linspace(0, 1, 201)
+    profit = pd.concat(
+        [
+            pd.DataFrame({"model": name, "called": called, "profit": top - 1e4 * (called - 0.05) ** 2})
+            for name, top in (("leadlight", 900.0), ("points", 400.0))
+        ],
+        ignore_index=True,
+    ).assign(buyers=3.0, wasted=50.0)
+    profit["best"] = np.tile(np.arange(201) == 10, 2)
+    warning = pd.DataFrame(
+        {
+            "buyers": 8,
+            "alerted": [0.75, 0.5],
+            "weeks": [7.5, 4.0],
+            "random": 3.0,
+            "excess": [4.5, 1.0],
+            "low": [1.5, -1.0],
+            "high": [7.4, 3.0],
+            "alerts": 100,
+            "budget": 50,
+        },
+        index=pd.Index(["leadlight", "points"], name="model"),
+    )
+    table = pd.concat(
+        [
+            plain.table,
+            pd.DataFrame(
+                [[800.0, 200.0, 1400.0, NAN, NAN, NAN], [300.0, -100.0, 700.0, 500.0, -50.0, 1050.0]],
+                index=pd.MultiIndex.from_tuples([("leadlight", "profit"), ("points", "profit")]),
+                columns=COLUMNS,
+            ),
+        ]
+    ).rename_axis(["model", "metric"])
+    parts = {
+        "table": table,
+        "curves": plain.curves | {"lift": lift, "profit": profit},
+        "settings": plain.settings | {"profit_best_share": 0.05, "profit_best": 900.0},
+        "views": make_views(),
+        "warning": warning,
+    }
+    return make_report(**(parts | changes))
+
+
 def make_scores(
     *, member: object = "ann", text: str = "forwarded 3 times", simulated: bool = False
 ) -> Scores:
@@ -136,6 +213,21 @@ def make_plan() -> Plan:
 @pytest.fixture
 def report():
     return make_report()
+
+
+@pytest.fixture
+def full_report():
+    return make_full_report()
+
+
+@pytest.fixture
+def full_report_with():
+    return make_full_report
+
+
+@pytest.fixture
+def views_with():
+    return make_views
 
 
 @pytest.fixture

@@ -303,3 +303,111 @@ def test_a_failed_write_leaves_the_old_page_and_no_other_file(tmp_path, scores, 
         write_report(target, scores=scores)
     assert target.read_text(encoding="utf-8") == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_a_full_page_is_well_formed_and_loads_nothing(write, full_report, scores, moved):
+    page = write(report=full_report, scores=scores, importance=moved)
+    tags = read(page).tags
+    names = [a["id"] for _, a in tags if "id" in a]
+    targets = {a["href"][1:] for _, a in tags if "href" in a} | set(re.findall(r"url\(#([^)]+)\)", page))
+    targets |= {name for _, a in tags for name in a.get("aria-labelledby", "").split()}
+    assert len(names) == len(set(names))
+    assert targets <= set(names)
+    kinds = [tag for tag, _ in tags]
+    assert kinds.count("figure") == kinds.count("figcaption") == kinds.count("desc") == 8
+    assert kinds.count("caption") == kinds.count("table")
+    assert "https://" not in page
+
+
+def test_views_have_a_section_that_says_whom_they_hold_and_how_they_err(write, full_report):
+    text = read(write(report=full_report)).text
+    assert (
+        "Approached at random 40 members at dates, 1 buyer (5.0% of the weighted rows). said of the view explored"
+        in text
+    )
+    assert "It errs in favour of whatever chose the calls until now" in text
+    assert "approached by sales your points 75% (38% to 100%) 8 (0 to 11) 0.70 (0.60 to 0.80)" in text
+
+
+def test_a_view_that_holds_nobody_errs_in_no_direction(write, full_report):
+    text = read(write(report=full_report)).text
+    assert "Asked for sales themselves 0 members at dates. said of the view inbound" in text
+    assert "follow visible activity" not in text
+
+
+def test_without_contacts_there_is_no_section_of_views_but_what_is_not_known_is_told(
+    write, full_report, views_with
+):
+    views = views_with("No contacts table.")
+    alone = views[(views["view"] == "all labels") | (views["model"] == "population")]
+    page = write(report=full_report.__class__(**{**vars(full_report), "views": alone}))
+    assert 'id="views"' not in page
+    assert "No contacts table. explored" in page
+    assert 'id="views"' in write(report=full_report)
+
+
+def test_weeks_of_warning_stand_beside_chance_and_the_points(write, full_report):
+    text = read(write(report=full_report)).text
+    assert "Of 8 buyers, 75% were on the list before their deal was opened." in text
+    assert "The gain is 4.5 weeks (1.5 to 7.4): more than chance explains." in text
+    assert "your points 50% 4 3 1 (\u22121 to 3)" in text
+    assert "It does not promise" in text
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [((-1.0, 9.0), "cannot tell it from chance"), ((-9.0, -1.0), "Do not count on early warning")],
+)
+def test_a_warning_that_could_be_chance_is_not_called_one(write, full_report, bounds, words):
+    full_report.warning.loc["leadlight", ["low", "high"]] = bounds
+    text = read(write(report=full_report)).text
+    assert words in text
+    assert "more than chance explains" not in text
+
+
+def test_without_deals_to_warn_of_there_is_no_section_of_warning(write, full_report_with):
+    assert 'id="warning"' not in write(report=full_report_with(warning=None))
+    assert 'id="warning"' in write(report=full_report_with())
+
+
+def test_lift_and_profit_are_shown_where_they_were_made(write, full_report, report):
+    text, plain = read(write(report=full_report)).text, read(write(report=report)).text
+    assert "Tenth this model your points 1 4 3 2 2 1.5" in text
+    assert "this model's calls bring 800 (200 to 1,400), those of your points 300 (\u2212100 to 700)." in text
+    assert "Most, 900, comes of calling the best 5.0%" in text
+    assert "How much better than chance" not in plain
+    assert "What the calls bring in" not in plain
+
+
+def test_costs_at_which_nothing_gains_are_told(write, full_report):
+    full_report.settings["profit_best"] = 0.0
+    assert "do not call by this list" in read(write(report=full_report)).text
+
+
+def test_no_bound_of_a_count_lies_above_what_there_is_to_count(write, report):
+    report.table.loc[("leadlight", "buyers_reached"), "high"] = 31
+    text = read(write(report=report)).text
+    assert "this model 12 (8 to 20) 8" in text
+    assert "31" not in text
+
+
+def test_words_of_a_view_and_names_of_models_are_escaped(write, full_report, views_with):
+    views = views_with(ATTACK).replace({"model": {"points": ATTACK}, "view": {"contacted": ATTACK}})
+    changed = {
+        "views": views,
+        "warning": full_report.warning.rename(index={"points": ATTACK}),
+        "curves": {name: frame.replace({"points": ATTACK}) for name, frame in full_report.curves.items()},
+    }
+    page = write(report=full_report.__class__(**{**vars(full_report), **changed}))
+    assert page.count(SHOWN) > 10
+    assert "<script" not in page
+    read(page)
+
+
+def test_charts_are_told_to_those_who_do_not_see_them(write, full_report):
+    page = write(report=full_report)
+    told = dict(re.findall(r'<desc id="(\w+)-desc">(.*?)</desc>', page, flags=re.DOTALL))
+    assert "this model 4, your points 3" in told["lift"]
+    assert "this model 900 at 5.0%" in told["profit"]
+    assert "approached by sales: this model 50%, your points 75%" in told["views"]
+    assert "this model 4.5, your points 1" in told["warning"]

@@ -96,7 +96,7 @@ class TestWhatIsLogged:
     def test_plots_page_tables_and_audit_are_artifacts(self, client, logged):
         names = {a.path for a in client.list_artifacts(logged.run.run_id)}
         names |= {a.path for a in client.list_artifacts(logged.run.run_id, "plots")}
-        plots = {"plots/gains.png", "plots/calibration.png", "plots/worth.png"}
+        plots = {f"plots/{name}.png" for name in ("gains", "lift", "calibration", "worth")}
         assert names >= {"report.html", "counts.json", "worth.json", "leakage_audit.txt", *plots}
 
     def test_counts_per_cutoff_are_a_table(self, run, logged, trained):

@@ -12,7 +12,7 @@ import pyarrow.csv
 
 from leadlight.behaviours import CORPORATE_COMMUNITY, PASSIVE_CANDIDATE, QUESTION_COMMUNITY, Catalogue
 from leadlight.community import Community
-from leadlight.decision import Capacity
+from leadlight.decision import Capacity, Costs
 from leadlight.errors import InputError
 from leadlight.evaluation import evaluate
 from leadlight.explain import by_behaviour
@@ -74,6 +74,13 @@ def _catalogue(arguments: argparse.Namespace) -> Catalogue:
     return CATALOGUES[arguments.catalogue or ("question" if arguments.stackexchange else "corporate")]
 
 
+def _costs(arguments: argparse.Namespace) -> Costs | None:
+    call, missed = arguments.cost_call, arguments.cost_missed
+    if (call is None) != (missed is None):
+        raise InputError("Give --cost-call and --cost-missed together, or neither.")
+    return None if call is None else Costs(false_positive=call, false_negative=missed)
+
+
 def _observe(arguments: argparse.Namespace, community: Community) -> Observations:
     enters_on = arguments.enters_on or ("question" if arguments.stackexchange else None)
     return observe(
@@ -133,7 +140,9 @@ def evaluate_(arguments: argparse.Namespace) -> int:
     if arguments.train_until is not None:
         train_rows, rows = rows.split(arguments.train_until, arguments.test_from)
         qualifier.fit(community, train_rows)
-    found = evaluate(qualifier, community, rows, share=arguments.share, rounds=arguments.rounds)
+    found = evaluate(
+        qualifier, community, rows, share=arguments.share, rounds=arguments.rounds, costs=_costs(arguments)
+    )
     print(f"{found}\n\n{found.views_text()}\n\n{found.audit}")
     return 0 if found.audit.clean else 1
 
@@ -192,6 +201,7 @@ def report(arguments: argparse.Namespace) -> int:
         gap=arguments.gap,
         active_within=arguments.active_within,
         enters_on=arguments.enters_on or ("question" if arguments.stackexchange else None),
+        costs=_costs(arguments),
     )
     write_report(arguments.out, report=leads.report, scores=leads.top, aggregate=arguments.aggregate)
     print(f"{leads}\nWrote {arguments.out}")

@@ -175,7 +175,7 @@ def _truth(qualifier: LeadQualifier, community: Community, test: Observations, t
         frame.loc[rows, "label"] = known.reindex(frame.loc[rows, "member_id"]).fillna(False).to_numpy(int)
     found = evaluate(qualifier, community, Observations.from_frame(frame), ("points", "random"), rounds=200)
     reached, points = found.metric("buyers_reached"), found.metric("buyers_reached", "points")
-    low, high = found.table.loc[("points", "buyers_reached"), ["difference_low", "difference_high"]]
+    low, high = found.bounded().loc[("points", "buyers_reached"), ["difference_low", "difference_high"]]
     return (
         f"What closed deals cannot show (simulated truth): {found.settings['buyers']} accounts or members would have bought "
         f"within 90 days if approached; the same calls by points reach {points:.0f} of them, this reaches {reached:.0f} "

@@ -122,6 +122,12 @@ def _labels(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _costs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("costs, to judge by profit; in one currency")
+    group.add_argument("--cost-call", type=float, metavar="AMOUNT", help="an approach that had no chance")
+    group.add_argument("--cost-missed", type=float, metavar="AMOUNT", help="a buyer whom nobody approached")
+
+
 def _demo(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
@@ -185,6 +191,7 @@ def _evaluate(verbs: Verbs) -> None:
     )
     _tables(parser)
     _labels(parser)
+    _costs(parser)
     parser.add_argument("--train-until", metavar="DATE", help="default: the earlier 70 %% of the cutoffs")
     parser.add_argument("--test-from", metavar="DATE")
     parser.add_argument("--rounds", type=int, default=500, help="bootstrap draws of accounts (default: 500)")
@@ -232,6 +239,7 @@ def _report(verbs: Verbs) -> None:
     )
     _tables(parser)
     _labels(parser)
+    _costs(parser)
     parser.add_argument("--out", required=True, metavar="HTML")
     parser.add_argument("--at", metavar="DATE")
     parser.add_argument("--top", type=int, default=40)

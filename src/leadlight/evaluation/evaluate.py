@@ -147,6 +147,7 @@ def evaluate(
         settings["calls_per_week"] = calls / weeks
     if costs is not None:
         curves["profit"] = judge.profit(costs)
+        settings["cost_call"], settings["cost_missed"] = costs.false_positive, costs.false_negative
         own = curves["profit"].query("model == @OWN and best").iloc[0]
         settings["profit_best_share"], settings["profit_best"] = float(own["called"]), float(own["profit"])
     X_train, y_train, _, train_groups = qualifier.training_

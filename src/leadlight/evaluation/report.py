@@ -90,9 +90,31 @@ class Report:
         return float(self.table.loc[(model, name), "value"])
 
     def interval(self, name: str, model: str = "leadlight") -> tuple[float, float]:
-        """Return its 95 % interval."""
-        row = self.table.loc[(model, name)]
+        """Return its 95 % interval; a count goes no further than what there is to count, as in `bounded`."""
+        row = self.bounded().loc[(model, name)]
         return float(row["low"]), float(row["high"])
+
+    def bounded(self) -> pd.DataFrame:
+        """Return `table` with no bound of a count above what there is to count: a reader has so many buyers and no more.
+
+        The bounds in `table` are those of another sample of as many accounts, which may hold more buyers than this one.
+        """
+        s = self.settings
+        buyers, positives = s.get("buyers", np.nan), s.get("positives", np.nan)
+        calm = s.get("rows", np.nan) - positives
+        most = {"buyers_reached": buyers, "buyers_missed": buyers, "false_negatives": positives}
+        return _bounded(self.table, most | {"false_positives": calm, "false_positives_at_recall": calm})
+
+    def bounded_views(self) -> pd.DataFrame | None:
+        """Return `views` with no bound of the buyers missed above the buyers of that view."""
+        if self.views is None:
+            return None
+        parts = []
+        for _, lines in self.views.groupby("view", sort=False):
+            held = lines.loc[(lines["model"] == "population") & (lines["metric"] == "buyers"), "value"]
+            most = {"buyers_missed": float(held.iloc[0])} if len(held) else {}
+            parts.append(_bounded(lines.set_index(["model", "metric"]), most).reset_index())
+        return pd.concat(parts, ignore_index=True)[list(self.views.columns)] if parts else self.views.copy()
 
     @property
     def sentence(self) -> str:
@@ -113,10 +135,11 @@ class Report:
 
     def views_text(self) -> str:
         """Return the views as text: what each is, how many it holds, and every model's figures in it."""
-        if self.views is None:
+        views = self.bounded_views()
+        if views is None:
             return "The views were not made."
         parts = []
-        for view, lines in self.views.groupby("view", sort=False):
+        for view, lines in views.groupby("view", sort=False):
             held = lines[lines["model"] == "population"].set_index("metric")["value"]
             head = f"{view}: {held['rows']:.0f} rows, {held['positives']:.0f} positive, {held['buyers']:.0f} buyers"
             rate = f", base rate {held['base_rate']:.2%}" if np.isfinite(held["base_rate"]) else ""
@@ -128,7 +151,7 @@ class Report:
 
     def wide(self) -> pd.DataFrame:
         """Return one row per model, one column per metric, as text with intervals."""
-        return _cells(self.table, METRICS)
+        return _cells(self.bounded(), METRICS)
 
     def losses(self) -> list[str]:
         """Return the baselines to which the model loses by more than the interval, per metric that ranks."""
@@ -161,6 +184,18 @@ class Report:
         import html
 
         return f"<p>{html.escape(self.sentence)}</p>{self.wide().to_html(escape=True)}"
+
+
+def _bounded(table: pd.DataFrame, most: dict[str, float]) -> pd.DataFrame:
+    """Cut the bounds of counts to [0, most], those of their differences to as much on either side of 0."""
+    found = table.copy()
+    upper = pd.Series(most, dtype=float).reindex(found.index.get_level_values("metric")).to_numpy(float)
+    for column in ("low", "high", "difference_low", "difference_high"):
+        values = found[column].to_numpy(float)
+        lowest = np.zeros(len(values)) if column in ("low", "high") else -upper
+        inside = np.where(values > upper, upper, np.where(values < lowest, lowest, values))
+        found[column] = np.where(np.isfinite(upper), inside, values)
+    return found
 
 
 def _calls(count: float) -> str:

@@ -78,7 +78,7 @@ def view_weights(community: Community, rows: Observations) -> tuple[dict[str, Va
     explored = found["explored"]
     if explored.any():
         equal = float(explored.sum() ** 2 / (explored**2).sum())
-        note = f"Approached at random{note}; the {int((explored > 0).sum())} rows carry as much as {equal:.0f} equal ones."
+        note = f"Approached at random{note}; the {int((explored > 0).sum()):,} rows carry as much as {equal:.0f} equal ones."
     else:
         note = NOBODY
     inbound = (

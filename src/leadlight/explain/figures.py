@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from leadlight.explain.canvas import BLUE, MODELS, VIEWS, Evaluation
+from leadlight.explain.judgement import (
+    lift_data,
+    plot_lift,
+    plot_profit,
+    plot_views,
+    plot_warning,
+    profit_data,
+    views_data,
+    warning_data,
+)
 from leadlight.explain.plots import (
-    BLUE,
-    MODELS,
-    Evaluation,
     calibration_data,
     gains_data,
     importance_data,
@@ -24,7 +32,7 @@ from leadlight.explain.plots import (
     plot_importance,
     plot_worth,
 )
-from leadlight.explain.words import percent
+from leadlight.explain.words import number, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +64,7 @@ def draw_figures(
             "Observed against predicted",
             f"Points by band: {text}.",
         )
+        found |= _more(report)
         if worth is not None:
             text = "Two marks per behaviour, the points set by hand and what the deals say. The table holds the figures."
             found["worth"] = _svg("worth", lambda: plot_worth(report), "Points by behaviour", text)
@@ -68,12 +77,71 @@ def draw_figures(
     return found
 
 
+def _more(report: Evaluation) -> dict[str, Any]:
+    """The plots for which not every report has data."""
+    found: dict[str, Any] = {}
+    if "lift" in report.curves:
+        first = lift_data(report).query("decile == 1")
+        parts = ", ".join(f"{_model(row.model)} {number(row.lift)}" for row in first.itertuples())
+        text = f"Lines over ten tenths of the members, falling from left to right. In the first tenth, times the average: {parts}."
+        found["lift"] = _svg("lift", lambda: plot_lift(report), "Lift by tenth of the members", text)
+    if "profit" in report.curves:
+        best = profit_data(report).query("best")
+        parts = ", ".join(
+            f"{_model(r.model)} {number(r.profit)} at {percent(r.called)}" for r in best.itertuples()
+        )
+        text = f"Lines of profit by share of members called. Each model's most: {parts}."
+        found["profit"] = _svg("profit", lambda: plot_profit(report), "Profit by members called", text)
+    if has_views(report):
+        data = views_data(report)
+        parts = "; ".join(
+            f"{VIEWS.get(view, view)}: "
+            + ", ".join(f"{_model(row.model)} {percent(row.missed)}" for row in rows.itertuples())
+            for view, rows in data.groupby("view", sort=False)
+        )
+        text = f"Marks with intervals, by view. Of the buyers' rows the calls miss, {parts}."
+        found["views"] = _svg("views", lambda: plot_views(report), "Buyers missed in each view", text)
+    if report.warning is not None and len(report.warning):
+        parts = ", ".join(
+            f"{_model(row.Index)} {number(row.excess)}" for row in warning_data(report).itertuples()
+        )
+        text = f"Marks with intervals around zero, which random alerts give. Weeks more than those: {parts}."
+        found["warning"] = _svg("warning", lambda: plot_warning(report), "Weeks of warning by model", text)
+    return found
+
+
+def has_views(report: Evaluation) -> bool:
+    """Whether there is more than one view to look at: without contacts there is only that of all labels."""
+    return report.views is not None and set(views_data(report)["view"]) - {"all labels"} != set()
+
+
+def _model(name: Any) -> str:
+    return MODELS.get(str(name), str(name))
+
+
 def gains_table(report: Evaluation) -> pd.DataFrame:
     """Share of the buyers' rows reached when so many are called: the plot in figures."""
     data = gains_data(report)
     shares = sorted({float(report.settings.get("share", 0.05)), 0.1, 0.2, 0.3, 0.5})
     models = {
         str(model): np.interp(shares, rows["called"], rows["reached"])
+        for model, rows in data.groupby("model", sort=False)
+    }
+    return pd.DataFrame(models, index=pd.Index(shares, name="called"))
+
+
+def lift_table(report: Evaluation) -> pd.DataFrame:
+    """Lift of each tenth of the members (rows) by model (columns): the plot in figures."""
+    data = lift_data(report)
+    return data.pivot(index="decile", columns="model", values="lift")[list(dict.fromkeys(data["model"]))]
+
+
+def profit_table(report: Evaluation) -> pd.DataFrame:
+    """Profit when so many are called, by model: the plot in figures."""
+    data = profit_data(report)
+    shares = sorted({0.005, 0.01, 0.02, float(report.settings.get("share", 0.05)), 0.1, 0.2})
+    models = {
+        str(model): np.interp(shares, rows["called"], rows["profit"])
         for model, rows in data.groupby("model", sort=False)
     }
     return pd.DataFrame(models, index=pd.Index(shares, name="called"))

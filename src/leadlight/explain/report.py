@@ -16,18 +16,23 @@ from typing import Any, Protocol, Self
 import pandas as pd
 
 from leadlight.errors import InputError
-from leadlight.explain.figures import draw_figures, gains_table
-from leadlight.explain.plots import MODELS, Evaluation, calibration_data, importance_data, worth_data
+from leadlight.explain.canvas import MODELS, VIEWS, Evaluation, buyers
+from leadlight.explain.figures import draw_figures, gains_table, has_views, lift_table, profit_table
+from leadlight.explain.judgement import warning_data
+from leadlight.explain.plots import calibration_data, importance_data, worth_data
 from leadlight.explain.words import (
+    ERRS,
     UNDECIDED,
     UNSEEN,
     loss,
     more_or_fewer,
     number,
     percent,
+    profit_says,
     span,
     trust,
     verdict,
+    warning_says,
     worth_verdict,
 )
 
@@ -54,6 +59,12 @@ class Judged(Evaluation, Protocol):
     @property
     def sentence(self) -> str:
         """The result in one sentence."""
+
+    def bounded(self) -> pd.DataFrame:
+        """Return the figures, no bound of a count above what there is to count."""
+
+    def bounded_views(self) -> pd.DataFrame | None:
+        """Return the views likewise."""
 
     def wide(self) -> pd.DataFrame:
         """Return one row per model, one column per metric, as text."""
@@ -133,7 +144,7 @@ def write_report(
         report=report,
         settings={} if report is None else report.settings,
         reached=[] if report is None else list(_reached(report)),
-        verdict="" if report is None else verdict(report.table, report.settings["buyers"]),
+        verdict="" if report is None else verdict(report.bounded(), report.settings["buyers"]),
         trust="" if report is None else trust(report.table),
         losses=[] if report is None else [loss(text) for text in report.losses()],
         wide=None if report is None else report.wide().rename(index=MODELS).T,
@@ -142,6 +153,13 @@ def write_report(
         worth=None if worth is None else list(_worth(worth)),
         importance=None if importance is None else importance_data(importance),
         gains=None if report is None else gains_table(report),
+        lift=None if report is None or "lift" not in report.curves else lift_table(report),
+        profit=None if report is None or "profit" not in report.curves else profit_table(report),
+        profit_says="" if report is None else _profit_says(report),
+        views=[] if report is None else list(_views(report)),
+        unseen="" if report is None else _unseen(report),
+        views_judged=report is not None and has_views(report),
+        warning=None if report is None or report.warning is None else _warning(report),
         bands=None if report is None else calibration_data(report),
         figures=draw_figures(report, worth, importance),
         number=number,
@@ -211,7 +229,7 @@ def _calls(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _reached(report: Judged) -> Iterator[dict[str, Any]]:
     """Yield what each model reaches, misses and wastes at capacity, and how that differs from this model."""
-    table, buyers = report.table, report.settings["buyers"]
+    table, held = report.bounded(), report.settings["buyers"]
     for model in dict.fromkeys(table.index.get_level_values("model")):
         reached, wasted = table.loc[(model, "buyers_reached")], table.loc[(model, "false_positives")]
         gap = reached["difference"]
@@ -219,12 +237,85 @@ def _reached(report: Judged) -> Iterator[dict[str, Any]]:
             "model": model,
             "reached": number(reached["value"]),
             "reached_span": span(reached["low"], reached["high"]),
-            "missed": number(buyers - reached["value"]),
+            "missed": number(held - reached["value"]),
+            "missed_span": _span_of(table, model, "buyers_missed"),
             "wasted": number(wasted["value"]),
             "wasted_span": span(wasted["low"], wasted["high"]),
             "gap": "" if not math.isfinite(gap) else more_or_fewer(gap),
             "gap_span": span(reached["difference_low"], reached["difference_high"]),
         }
+
+
+def _span_of(table: pd.DataFrame, model: str, metric: str) -> str:
+    return span(*table.loc[(model, metric), ["low", "high"]]) if (model, metric) in table.index else ""
+
+
+def _profit_says(report: Judged) -> str:
+    s = report.settings
+    return profit_says(report.table, s.get("profit_best_share", math.nan), s.get("profit_best", math.nan))
+
+
+def _views(report: Judged) -> Iterator[dict[str, Any]]:
+    """Yield what each view is, whom it holds, which way it errs, and what every model misses in it."""
+    views = report.bounded_views()
+    if views is None:
+        return
+    for view, lines in views.groupby("view", sort=False):
+        held = lines[lines["model"] == "population"].set_index("metric")["value"]
+        models = lines[lines["model"] != "population"].set_index(["model", "metric"])
+        yield {
+            "name": VIEWS.get(str(view), str(view)),
+            "key": str(view),
+            "rows": number(held["rows"]),
+            "buyers": buyers(held["buyers"]),
+            "rate": percent(held["base_rate"]),
+            "note": lines["note"].iloc[0],
+            "errs": ERRS.get(str(view), "") if held["rows"] else "",
+            "models": [
+                _in_view(models, str(m)) for m in dict.fromkeys(models.index.get_level_values("model"))
+            ],
+        }
+
+
+def _unseen(report: Judged) -> str:
+    """What is not known because nobody was approached at random, or nobody wrote down who was."""
+    views = report.views
+    notes = [] if views is None else views.loc[views["view"] == "explored", "note"].unique()
+    return str(notes[0]) if len(notes) else ""
+
+
+def _in_view(models: pd.DataFrame, model: str) -> dict[str, str]:
+    cells = {"model": model}
+    for metric, form in (("missed_share", percent), ("buyers_missed", number), ("auc", _auc)):
+        row = models.loc[(model, metric)] if (model, metric) in models.index else None
+        cells[metric] = "" if row is None else form(row["value"])
+        cells[f"{metric}_span"] = "" if row is None else span(row["low"], row["high"], form)
+    return cells
+
+
+def _auc(value: float) -> str:
+    return f"{value:.2f}" if math.isfinite(value) else number(value)
+
+
+def _warning(report: Judged) -> dict[str, Any]:
+    data = warning_data(report)
+    return {
+        "says": warning_says(data),
+        "budget": number(float(data["budget"].iloc[0])),
+        "gain": number(data.loc["leadlight", "excess"]),
+        "gain_span": span(data.loc["leadlight", "low"], data.loc["leadlight", "high"]),
+        "lines": [
+            {
+                "model": str(model),
+                "alerted": percent(row["alerted"]),
+                "weeks": number(row["weeks"]),
+                "random": number(row["random"]),
+                "gain": number(row["excess"]),
+                "gain_span": span(row["low"], row["high"]),
+            }
+            for model, row in data.iterrows()
+        ],
+    }
 
 
 def _worth(data: pd.DataFrame) -> Iterator[dict[str, Any]]:

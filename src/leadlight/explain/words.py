@@ -8,10 +8,28 @@ from typing import Final
 
 import pandas as pd
 
-from leadlight.explain.plots import MODELS
+from leadlight.explain.canvas import MODELS
 
 DASH: Final = "\u2013"
 MINUS: Final = "\u2212"
+
+ERRS: Final = {
+    "all labels": (
+        "It errs in favour of whatever chose the calls until now, such as your points, and against a list that names others."
+    ),
+    "contacted": (
+        "It errs towards no difference: members who looked hopeless to those who called are not in it, and how many "
+        "buyers nobody called is not seen."
+    ),
+    "explored": (
+        "It errs the least: no score chose these members, so it stands for buyers whom sales would have missed too. A late call "
+        "has less time to become a deal, so the share of buyers is on the low side."
+    ),
+    "inbound": (
+        "It errs in favour of lists that follow visible activity: who asks is active already, and would have come without a call."
+    ),
+}
+"""Which way each view errs."""
 
 UNDECIDED: Final = "cannot tell yet"
 UNSEEN: Final = "never seen, so nothing is known"
@@ -100,3 +118,40 @@ def worth_verdict(hand_set: float, deals_say: float, low: float, high: float) ->
     if high < hand_set:
         return "worth less, perhaps nothing" if low <= 0 else "worth less"
     return "worth more"
+
+
+def profit_says(table: pd.DataFrame, best_share: float, best: float) -> str:
+    """Say what the calls at capacity gain or lose, beside the points, and where most was gained; `table` as for `verdict`."""
+    if ("leadlight", "profit") not in table.index:
+        return ""
+    own = table.loc[("leadlight", "profit")]
+    said = f"At capacity this model's calls bring {number(own['value'])} {span(own['low'], own['high'])}".rstrip()
+    if ("points", "profit") in table.index:
+        points = table.loc[("points", "profit")]
+        said += (
+            f", those of your points {number(points['value'])} {span(points['low'], points['high'])}".rstrip()
+        )
+    said += "."
+    if best <= 0:
+        return f"{said} No number of calls gains anything on these rows: at these costs, do not call by this list."
+    where = f"Most, {number(best)}, comes of calling the best {percent(best_share)}"
+    return f"{said} {where}; that share was picked on these very rows, so expect less."
+
+
+def warning_says(warning: pd.DataFrame) -> str:
+    """Say how early buyers were named, and whether chance can explain it; `warning` is indexed by model."""
+    own = warning.loc["leadlight"]
+    said = (
+        f"Of {number(own['buyers'])} buyers, {percent(own['alerted'])} were on the list before their deal was opened. The first alert "
+        f"came {number(own['weeks'])} weeks ahead on average, a buyer without an alert counting as none; as many alerts "
+        f"at random give {number(own['random'])}."
+    )
+    low, high = own["low"], own["high"]
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return said
+    gain = f"The gain is {number(own['excess'])} weeks {span(low, high)}"
+    if low > 0:
+        return f"{said} {gain}: more than chance explains."
+    if high < 0:
+        return f"{said} {gain}: later than by chance. Do not count on early warning."
+    return f"{said} {gain}: so few buyers cannot tell it from chance."

@@ -10,7 +10,7 @@ import numpy as np
 
 from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
-from leadlight.decision import Capacity, Decision
+from leadlight.decision import Capacity, Costs, Decision
 from leadlight.errors import InputError, LeadlightError, LeadlightWarning
 from leadlight.evaluation import Report, evaluate
 from leadlight.moments import Duration, Moment, moment_us
@@ -73,6 +73,7 @@ def qualify(
     active_within: Duration = "180d",
     enters_on: str | tuple[str, ...] | None = None,
     rounds: int = 200,
+    costs: Costs | None = None,
 ) -> Leads:
     """Rank a community's members by the chance that a deal is won.
 
@@ -87,6 +88,8 @@ def qualify(
         As in `LeadQualifier` and `observe`.
     rounds : int
         Bootstrap draws of the evaluation.
+    costs : Costs, optional
+        To judge by profit, too; those of the decision where it is one.
 
     Returns
     -------
@@ -121,7 +124,9 @@ def qualify(
     observations = seen.labelled()
     report = None
     if (observations.frame["label"] == 1).any():
-        report = _judge(qualifier, community, observations, rounds)
+        if costs is None and isinstance(decision, Costs):
+            costs = decision
+        report = _judge(qualifier, community, observations, rounds, costs)
     else:
         observations = population_at(community, at_us, seen.windows)
     qualifier.fit(community, observations)
@@ -129,13 +134,16 @@ def qualify(
     return Leads(scores.top(top), scores, report, qualifier, observations)
 
 
-def _judge(qualifier: LeadQualifier, community: Community, rows: Observations, rounds: int) -> Report | None:
+def _judge(
+    qualifier: LeadQualifier, community: Community, rows: Observations, rounds: int, costs: Costs | None
+) -> Report | None:
     """Evaluate on the later part of the rows; None, with a warning, where that is impossible."""
     cutoffs = np.unique(rows.cutoff_us)
     try:
         if len(cutoffs) < 4:
             raise InputError(f"{len(cutoffs)} cutoffs cannot be split in time.")
-        return evaluate(LeadQualifier(**qualifier.get_params(deep=False)), community, rows, rounds=rounds)
+        unfitted = LeadQualifier(**qualifier.get_params(deep=False))
+        return evaluate(unfitted, community, rows, rounds=rounds, costs=costs)
     except LeadlightError as error:
         warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
         return None

@@ -138,7 +138,7 @@ def _metrics(training: Mapping[str, Any], report: Report | None) -> dict[str, fl
     found: dict[str, Any] = dict(training)
     if report is not None:
         found |= {f"test.{name}": value for name, value in report.settings.items()}
-        for (model, metric), row in report.table.iterrows():
+        for (model, metric), row in report.bounded().iterrows():
             name = f"{model}.{metric}"
             found |= {name: row["value"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
     return {name: float(value) for name, value in found.items() if _is_number(value)}
@@ -168,19 +168,26 @@ def _table(frame: pd.DataFrame) -> dict[str, list[Any]]:
 def _files(
     report: Report | None, scores: Scores | None, note: str, *, include_members: bool
 ) -> dict[str, bytes]:
-    from leadlight.explain import plot_calibration, plot_gains, plot_worth, write_report
+    from leadlight import explain
+    from leadlight.explain.figures import has_views
 
     files: dict[str, bytes] = {}
     if report is not None or scores is not None:
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder, "report.html")
-            write_report(page, report=report, scores=scores, aggregate=not include_members, note=note)
+            explain.write_report(page, report=report, scores=scores, aggregate=not include_members, note=note)
             files["report.html"] = page.read_bytes()
     if report is None:
         return files
-    plots = {"gains": plot_gains, "calibration": plot_calibration}
+    plots = {"gains": explain.plot_gains, "calibration": explain.plot_calibration, "lift": explain.plot_lift}
+    if "profit" in report.curves:
+        plots["profit"] = explain.plot_profit
+    if has_views(report):
+        plots["views"] = explain.plot_views
+    if report.warning is not None:
+        plots["warning"] = explain.plot_warning
     if report.worth is not None and len(report.worth):
-        plots["worth"] = plot_worth
+        plots["worth"] = explain.plot_worth
     for name, plot in plots.items():
         buffer = io.BytesIO()
         figure = cast("Figure", plot(report).figure)
