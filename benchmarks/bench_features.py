@@ -1,71 +1,241 @@
-"""CPU time of the sweep beside DuckDB's SQL on the same windowed counts, interleaved in one run.
+"""Features against their rivals in one run: CPU seconds with two threads, as ratios beside what was promised.
 
-Run: make bench, or python benchmarks/bench_features.py. Prints medians of CPU seconds and their ratio; the counts must be
-equal. The sweep is the NumPy reference: the native kernel is a later step.
+Run: make bench, or python benchmarks/bench_features.py [--size small|full] [--only scan,pandas] [--data FOLDER]. See README.md
+beside this file for the parts, and `peers/` for what the rivals do.
 """
 
-import statistics
-import time
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from json import loads
+from pathlib import Path
 
-import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from peers import by_duckdb, by_pandas, cases, community_log, featuretools_env, measure, online
+from peers.cases import Case
+from peers.measure import Measured
 
 import leadlight as ll
 
-MEMBERS, WEEKS, CUTOFFS, REPEATS = 6_000, 130, 12, 3
-ACTIONS = ("view", "search", "post", "question", "answer", "comment", "connect", "forward")
-WINDOWS = (7, 30, 90, 365)
+PEERS = ("pandas", "polars", "duckdb")
+PARTS = ("scan", *PEERS, "featuretools", "cutoffs", "growth", "online", "community", "memory")
+EVENTS = {"small": 1_000_000, "full": 10_000_000}
+EVENTS_A_MEMBER, CUTOFFS = 100, 12
+FAST_S = 0.2
+"""A sweep that needs less CPU time than this for 100,000 rows is the native kernel, and does the full size in minutes."""
 
 
-def sql() -> str:
-    """Return one query with a conditional count for each action and window."""
-    counts = ", ".join(
-        f"count(*) FILTER (a.action = '{action}' AND a.occurred_at >= o.cutoff - INTERVAL {days} DAY) AS {action}_count_{days}d"
-        for action in ACTIONS
-        for days in WINDOWS
-    )
-    return (
-        f"SELECT o.row, {counts} FROM observations o LEFT JOIN activity a ON a.member_id = o.member_id "
-        "AND a.occurred_at < o.cutoff AND a.known_at < o.cutoff GROUP BY o.row ORDER BY o.row"
-    )
+class Bench:
+    """One run: the case that the parts share, rows of the first table as they come, rows of the second at the end."""
+
+    def __init__(self, size: str, folder: Path) -> None:
+        self.size, self.folder = size, folder
+        self.case = Case(EVENTS[size], EVENTS[size] // EVENTS_A_MEMBER, CUTOFFS, folder)
+        self.enough = 150.0 if size == "full" else 60.0
+        self.held: list[str] = []
+
+    def show(self, what: str, on: object, m: Measured) -> None:
+        """Print one line of the first table."""
+        peak = "" if m.peak is None else f"{m.peak:.2f}"
+        print(f"| {what} | {on} | {m.cpu:.3f} | {m.wall:.3f} | {peak} | {m.runs} |", flush=True)
+
+    def ratio(self, what: str, value: float, target: str, *, held: bool) -> None:
+        """Keep one line of the second table."""
+        self.held.append(f"| {what} | {value:.3g} | {target} | {'yes' if held else 'no'} |")
+
+    def note(self, text: str) -> None:
+        """Keep a line of the second table that has no figure."""
+        self.held.append(f"| {text} | | | not measured |")
+
+    def scan(self) -> None:
+        rivals = by_duckdb.scans(self.case.parquet)
+        plan = cases.full_plan()
+        found = measure.take_turns({"ours": self.case.ours(plan), **rivals}, enough=self.enough)
+        self.show(f"leadlight, {len(plan.columns)} columns", self.case, found["ours"])
+        for name in rivals:
+            self.show(f"DuckDB, {name}", self.case, found[name])
+            times = found["ours"].cpu / found[name].cpu
+            self.ratio(f"leadlight / DuckDB's {name}", times, "at most 6, aim 4", held=times <= 6)
+
+    def peers(self, wanted: set[str]) -> None:
+        case, plan = self.case, cases.shared_plan()
+        rivals: dict[str, Callable[[], object]] = {}
+        if "pandas" in wanted:
+            rivals |= by_pandas.prepare(case)
+        if "polars" in wanted:
+            os.environ["POLARS_MAX_THREADS"] = str(cases.THREADS)
+            from peers import by_polars
+
+            rivals["Polars"] = by_polars.prepare(case)
+        if "duckdb" in wanted:
+            rivals["DuckDB SQL"] = by_duckdb.prepare(case)
+        ours = case.ours(plan)
+        expected = ours()
+        for name, call in rivals.items():
+            result = call()
+            result = by_duckdb.matrix(result) if isinstance(result, dict) else result
+            check(name, expected, result, plan.column_names)
+            del result
+        del expected
+        # The check was the warm-up.
+        found = measure.take_turns({"ours": ours, **rivals}, enough=self.enough, warm=False)
+        self.show(f"leadlight, {len(plan.columns)} columns", case, found["ours"])
+        for name in rivals:
+            self.show(name, case, found[name])
+            times = found[name].cpu / found["ours"].cpu
+            self.ratio(
+                f"{name} / leadlight, same {len(plan.columns)} columns", times, "at least 8", held=times >= 8
+            )
+
+    def featuretools(self) -> None:
+        case, plan = Case(200_000, 2_000, 1, self.folder), cases.counts_plan()
+        ours = case.ours(plan)
+        runs = []
+        for _ in range(3):
+            try:
+                printed, theirs = featuretools_env.run(case)
+            except (OSError, subprocess.CalledProcessError) as error:
+                reason = (getattr(error, "stderr", "") or str(error)).strip().splitlines()[-1]
+                self.note(f"featuretools: {reason}")
+                return
+            runs.append((printed["cpu"], printed["wall"], None, *measure.once(ours)))
+        expected = ours()
+        counts, names = cases.COUNTS, plan.column_names
+        check("featuretools", expected[:, :counts], theirs[:, :counts], names[:counts])
+        # It reckons hours in floats.
+        if not np.allclose(expected[:, counts:], theirs[:, counts:], rtol=1e-5, atol=1e-5, equal_nan=True):
+            raise SystemExit("featuretools: other recencies than ours.")
+        columns = np.array([r[:2] + r[3:5] for r in runs])
+        cpu, wall, our_cpu, our_wall = np.median(columns, axis=0)
+        self.show(f"leadlight, {len(names)} columns", case, Measured(our_cpu, our_wall, runs[-1][5], 3))
+        versions = ", ".join(f"{n} {v}" for n, v in printed["versions"].items())
+        self.show(f"{versions}, one thread", case, Measured(cpu, wall, None, 3))
+        times = cpu / our_cpu
+        self.ratio(
+            f"featuretools / leadlight, same {len(names)} columns", times, "at least 100", held=times >= 100
+        )
+
+    def cutoffs(self) -> None:
+        plan = cases.full_plan()
+        one, many = self.case.at(1), self.case.at(24)
+        kept = np.zeros((len(many.entity), len(plan.columns)), np.float32)
+        rivals = {"one": one.ours(plan), "many": many.ours(plan), "kept": many.ours(plan, kept)}
+        found = measure.take_turns(rivals, enough=self.enough)
+        self.show("leadlight", one, found["one"])
+        self.show("leadlight", many, found["many"])
+        self.show("leadlight, into an array that is there", many, found["kept"])
+        for name, what in (
+            ("many", "24 cutoffs / one"),
+            ("kept", "24 cutoffs / one, into an array that is there"),
+        ):
+            times = found[name].cpu / found["one"].cpu
+            self.ratio(what, times, "at most 1.5", held=times <= 1.5)
+
+    def growth(self) -> None:
+        plan = cases.full_plan()
+        sizes = [
+            Case(c := self.case.events // part, c // EVENTS_A_MEMBER, CUTOFFS, self.folder)
+            for part in (8, 4, 2)
+        ]
+        sizes.append(self.case)
+        found = measure.take_turns({str(c): c.ours(plan) for c in sizes}, enough=self.enough)
+        for case in sizes:
+            self.show("leadlight", case, found[str(case)])
+        logs = np.log([[c.events, found[str(c)].cpu] for c in sizes])
+        slope = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+        self.ratio("exponent of growth, members growing with events", slope, "at most 1.1", held=slope <= 1.1)
+
+    def online(self) -> None:
+        for name, call in online.calls().items():
+            us, calls = online.microseconds(call)
+            print(
+                f"| leadlight, from {name} | {online.EVENTS} events of one member | | {us / 1e6:.6f} | | {calls} |"
+            )
+            limit = 30 if name == "encoded arrays" else 1_000
+            self.ratio(f"microseconds of 500 events, {name}", us, f"at most {limit:,}", held=us <= limit)
+
+    def community(self) -> None:
+        case, plan = self.case, cases.full_plan()
+        built: list[ll.Community] = []
+
+        def read() -> None:
+            built[:] = [ll.Community(activity=case.parquet, members=community_log.members_table(case.people))]
+            len(built[0].log)
+
+        found = measure.once(read)
+        self.show("Community from Parquet, encoded", case, Measured(*found, 1))
+        cutoff = pd.to_datetime(case.cutoff, unit="us", utc=True)
+        rows = ll.Observations.from_frame(pd.DataFrame({"member_id": case.entity, "cutoff": cutoff}))
+        frames: list[pd.DataFrame] = []
+        found = measure.once(lambda: frames.append(ll.build_features(built[0], rows, plan)))
+        self.show(f"build_features, {len(plan.columns)} columns", case, Measured(*found, 1))
+        check("Community", case.ours(plan)(), frames[0].to_numpy(), plan.column_names)
+
+    def memory(self) -> None:
+        if self.size != "full":
+            self.note("peak memory of 100M events (--size full)")
+            return
+        command = [sys.executable, str(Path(__file__).parent / "peers" / "memory.py"), "100000000", "1000000"]
+        found = loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        on = f"100M events, 1M members, one cutoff, log of {found['log_gb']:.1f} GB"
+        self.show(
+            "leadlight", on, Measured(found["cpu"], found["wall"], found["peak_gb"] - found["log_gb"], 1)
+        )
+        self.ratio(
+            "peak GB of 100M events, log and result in it",
+            found["peak_gb"],
+            "at most 10",
+            held=found["peak_gb"] <= 10,
+        )
+
+
+def check(name: str, ours: np.ndarray, theirs: np.ndarray, names: tuple[str, ...]) -> None:
+    """Stop unless a rival computes what we compute: nothing else is worth timing."""
+    wrong = cases.differences(ours, theirs, names)
+    if wrong:
+        raise SystemExit(f"{name}: {len(wrong)} columns are not ours: {', '.join(wrong[:5])}.")
+
+
+def fitting_size(folder: Path) -> str:
+    """Return the largest size that this kernel does in minutes."""
+    call = Case(100_000, 1_000, CUTOFFS, folder).ours(cases.full_plan())
+    call()
+    return "full" if measure.once(call)[0] < FAST_S else "small"
 
 
 def main() -> None:
-    """Print medians and their ratio."""
-    community, _ = ll.simulate_community(members=MEMBERS, weeks=WEEKS, seed=21)
-    rows = ll.observe(community, every="30d", horizon="90d")
-    rows = rows.take(np.isin(rows.cutoff_us, np.unique(rows.cutoff_us)[-CUTOFFS:]))
-    windows = tuple(f"{days}d" for days in WINDOWS)
-    catalogue = ll.Catalogue(
-        [ll.Behaviour("acts", tuple(ll.Count(a, window=windows) for a in ACTIONS), reason="acts")]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--size", choices=("small", "full"), help="1M or 10M events; default: what the kernel does in minutes"
     )
-    plan = catalogue.compile(community)
-    activity = community.activity.select(["member_id", "occurred_at", "action", "known_at"])
-    filled = pa.compute.coalesce(activity["known_at"], activity["occurred_at"])
-    activity = activity.set_column(3, "known_at", filled)
-    observed = pa.Table.from_pandas(
-        rows.frame[["member_id", "cutoff"]].assign(row=range(len(rows))), preserve_index=False
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts, of {','.join(PARTS)}")
+    parser.add_argument(
+        "--data", type=Path, default=Path(tempfile.gettempdir()) / "leadlight-bench", help="for logs"
     )
-    connection = duckdb.connect()
-    connection.execute("SET threads = 2")
-    connection.register("activity", activity)
-    connection.register("observations", observed)
-    seconds: dict[str, list[float]] = {"sweep": [], "duckdb": []}
-    for _ in range(REPEATS):
-        began = time.process_time()
-        ours = ll.build_features(community, rows, plan)
-        seconds["sweep"].append(time.process_time() - began)
-        began = time.process_time()
-        theirs = connection.sql(sql()).to_arrow_table().to_pandas()
-        seconds["duckdb"].append(time.process_time() - began)
-    pd.testing.assert_frame_equal(ours.reset_index(drop=True), theirs[list(ours.columns)].astype(np.float32))
-    sweep, peer = (statistics.median(seconds[name]) for name in ("sweep", "duckdb"))
+    options = parser.parse_args()
+    wanted = options.only.split(",")
+    if unknown := sorted(set(wanted) - set(PARTS)):
+        parser.error(f"--only names {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
+    pa.set_cpu_count(cases.THREADS)
+    print(measure.machine(("numpy", "pandas", "polars", "duckdb", "pyarrow")))
+    bench = Bench(options.size or fitting_size(options.data), options.data)
+    threads = f"{cases.THREADS} threads" if cases.has_threads() else "one thread (this sweep takes no more)"
     print(
-        f"{len(community.activity)} events, {len(rows)} observations, {ours.shape[1]} counts, equal in both"
+        f"Rivals with {cases.THREADS} threads, leadlight with {threads}; every rival's columns equal ours.\n"
     )
-    print(f"sweep (NumPy reference) {sweep:.2f} CPU s, DuckDB SQL {peer:.2f} CPU s: {peer / sweep:.1f} times")
+    print("| what | on | CPU s | wall s | memory + GB | runs |\n|---|---|---|---|---|---|", flush=True)
+    for part in PARTS:
+        if part in wanted and part not in PEERS:
+            getattr(bench, part)()
+        elif part == PEERS[0] and set(PEERS) & set(wanted):
+            bench.peers(set(PEERS) & set(wanted))
+    print("\n| what | ratio or value | must be | held |\n|---|---|---|---|")
+    print("\n".join(bench.held))
 
 
 if __name__ == "__main__":
