@@ -1,8 +1,9 @@
 """Whether the judge can be trusted, on simulated communities whose truth is known.
 
-Run: make bench, or python benchmarks/bench_judgement.py. Prints three tables: how often 95 % intervals hold the figure of the
-population in redraws of its accounts (plain percentiles of the same draws beside them), what two random alerters differ
-by in weeks of warning, and the four views of one population beside the truth.
+Run: make bench, or python benchmarks/bench_judgement.py. Prints how often 95 % intervals hold the figure of the population in
+redraws of its accounts (plain percentiles of the same draws beside them), for two fitted models: on the later rows of
+their own community, where one account may carry much of a figure, and on those of seven communities together. Then
+what two random alerters differ by in weeks of warning, and the four views of one population beside the truth.
 """
 
 import platform
@@ -16,9 +17,9 @@ import pandas as pd
 
 import leadlight as ll
 from leadlight.evaluation.baselines import baseline_score
-from leadlight.evaluation.judge import BY_BUYER, SCALES, Judge
+from leadlight.evaluation.judge import SCALES, UNSEEN, Judge, tabulate
 from leadlight.evaluation.metrics import tie_order, top_share
-from leadlight.evaluation.redraws import Redraws, interval
+from leadlight.evaluation.redraws import Redraws
 from leadlight.evaluation.views import VIEWS, judge_views, view_weights
 from leadlight.evaluation.warning import Demand, new_alerts
 from leadlight.simulate import SimulationParameters
@@ -49,18 +50,47 @@ CATALOGUE = ll.Catalogue(
 MODELS = ("logistic", "points")
 METRICS = ("average_precision", "auc", "buyers_reached", "buyers_missed", "false_negatives")
 SHARE = 0.05
+BUSY = SimulationParameters(score_contacts=0.05, random_contacts=0.02)
+MORE = range(101, 106)
+"""Seeds of further communities with the mechanism of the judged ones."""
 
 
-def scored(members, seed, parameters, every):
-    """Return a community, its later rows, and the scores of points and of a ridge that was fitted on the earlier rows."""
+def prepared(members, seed, parameters, every):
+    """Return a community, its truth and later rows, and a dict of its plan and of features and labels of both parts."""
     community, truth = ll.simulate_community(members, 100, seed, parameters=parameters)
     train, rows = ll.observe(community, every=every).split("2025-03-01", "2025-03-01")
     rows = rows.labelled()
     plan = CATALOGUE.compile(community, "2024-12-01")
     X, X_rows = ll.build_features(community, train, plan), ll.build_features(community, rows, plan)
-    y = train.label.to_numpy(float)
-    scores = {name: baseline_score(name, plan, (X, y, np.ones(len(y))), X_rows) for name in MODELS}
-    return community, truth, rows, {"leadlight": scores["logistic"], "points": scores["points"]}
+    parts = {"plan": plan, "train": (X, train.label.to_numpy(float)), "X": X_rows}
+    parts |= {
+        "y": rows.label.to_numpy(float),
+        "account": pd.factorize(rows.groups)[0],
+        "cutoff": rows.cutoff_us,
+    }
+    return community, truth, rows, parts
+
+
+def score(model, parts):
+    """Return the scores that points and a ridge fitted on the earlier rows of `model` give the later rows of `parts`."""
+    X, y = model["train"]
+    found = {n: baseline_score(n, model["plan"], (X, y, np.ones(len(y))), parts["X"]) for n in MODELS}
+    return {"leadlight": found["logistic"], "points": found["points"]}
+
+
+def scored(members, seed, parameters, every):
+    """Return a community, its truth, its later rows, and their scores."""
+    community, truth, rows, parts = prepared(members, seed, parameters, every)
+    return community, truth, rows, score(parts, parts)
+
+
+def population(model, communities):
+    """Return the later rows of several communities as one population: labels, accounts, cutoffs, scores."""
+    first = np.cumsum([0, *(int(c["account"].max()) + 1 for c in communities)])
+    y, cutoff = (np.concatenate([c[name] for c in communities]) for name in ("y", "cutoff"))
+    account = np.concatenate([c["account"] + at for c, at in zip(communities, first, strict=False)])
+    scores = [score(model, c) for c in communities]
+    return y, account, cutoff, {name: np.concatenate([s[name] for s in scores]) for name in scores[0]}
 
 
 def judged(y, groups, cutoff, tie, scores, rounds, seed):
@@ -69,14 +99,12 @@ def judged(y, groups, cutoff, tie, scores, rounds, seed):
     return Judge(y, Redraws(groups, rounds, seed), scores, chosen, np.full(len(y), 0.01), tie)
 
 
-def coverage(rows, scores, redraws=300, rounds=200, part=0.3):
-    """Redraw accounts of a population, and count how often an interval holds the population's figure."""
-    y, cutoff = rows.label.to_numpy(float), rows.cutoff_us
-    account = pd.factorize(rows.groups)[0]
+def coverage(y, account, cutoff, scores, redraws=200, rounds=200, buyers=36):
+    """Redraw accounts of a population, some `buyers` of them positive, and count how often intervals hold its figures."""
     order = np.argsort(account, kind="stable")
     count = int(account.max()) + 1
     starts = np.searchsorted(account[order], np.arange(count + 1))
-    drawn = round(part * count)
+    drawn = round(count * buyers / len(np.unique(account[y > 0])))
     tie = np.random.default_rng(0).permutation(len(y))
     truth = judged(y, account, cutoff, tie, scores, 0, 0).figures()
     rng = np.random.default_rng(1)
@@ -87,32 +115,47 @@ def coverage(rows, scores, redraws=300, rounds=200, part=0.3):
         groups = np.repeat(np.arange(drawn), starts[chosen + 1] - starts[chosen])
         sample = {name: score[at] for name, score in scores.items()}
         judge = judged(y[at], groups, cutoff[at], rng.permutation(len(at)), sample, rounds, k)
-        figures, evidence, buyers = judge.figures(), judge.evidence(), float(judge.buyers()[0])
+        figures, evidence = judge.figures(), judge.evidence()
+        table = tabulate(figures, evidence, float(judge.buyers()[0]), float(y[at].sum()) / evidence)
         for metric in METRICS:
-            scale = SCALES[metric]
-            times = drawn / count if scale == "count" else 1.0
-            worth = buyers if metric in BY_BUYER else evidence
-            cases = {name: (figures[name][metric], truth[name][metric][0] * times, scale) for name in scores}
-            own, points = (cases[name] for name in scores)
-            cases["difference"] = (own[0] - points[0], own[1] - points[1], "plain")
-            # As in `tabulate`.
-            spread = 0.0 if scale != "count" else 1.0 if metric in BY_BUYER else y[at].sum() / evidence
-            for name, (draws, target, on) in cases.items():
-                low, high = interval(draws, on, worth, spread)
-                plain_low, plain_high = np.percentile(draws[1:], [2.5, 97.5])
+            times = drawn / count if SCALES[metric] == "count" else 1.0
+            own, points = (truth[name][metric][0] * times for name in scores)
+            draws = [figures[name][metric] for name in scores]
+            rows = [table.loc[(name, metric), ["low", "high"]] for name in scores]
+            rows.append(table.loc[("points", metric), ["difference_low", "difference_high"]])
+            cases = zip(
+                ("ridge", "points", "difference"),
+                (own, points, own - points),
+                (*draws, draws[0] - draws[1]),
+                rows,
+                strict=True,
+            )
+            for name, target, drawn_figures, (low, high) in cases:
+                plain_low, plain_high = np.nanpercentile(drawn_figures[1:], [2.5, 97.5])
                 lines.append(
                     {
                         "figure": metric,
-                        "of": {"leadlight": "ridge"}.get(name, name),
+                        "of": name,
                         "population": target,
-                        "mean": draws[0],
+                        "mean": drawn_figures[0],
                         "covered": low <= target <= high,
                         "too high": low > target,
                         "too low": high < target,
+                        "width": high - low,
                         "percentiles cover": plain_low <= target <= plain_high,
+                        "their width": plain_high - plain_low,
                     }
                 )
     return pd.DataFrame(lines).groupby(["figure", "of"], sort=False).mean()
+
+
+def largest(y, account, cutoff, scores):
+    """Return the share of the average precision of each model that a single account carries."""
+    figures = judged(y, account, cutoff, np.arange(len(y)), scores, 0, 0).figures()
+    shares = {name: found[UNSEEN[1]].max() / found["average_precision"][0] for name, found in figures.items()}
+    return ", ".join(
+        f"{shares[name]:.0%} of {label}" for name, label in (("leadlight", "ridge"), ("points", "points"))
+    )
 
 
 def alerters(community, rows, pairs=200):
@@ -177,11 +220,18 @@ def main() -> None:
     packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "pandas", "scipy"))
     print(f"{platform.machine()}, Python {sys.version.split()[0]}, {packages}", flush=True)
     began = time.perf_counter()
-    busy = SimulationParameters(score_contacts=0.05, random_contacts=0.02)
-    community, truth, rows, scores = scored(40_000, 41, busy, "60d")
-    table = coverage(rows, scores)
-    _print(f"95 % intervals in 300 redraws of 30 % of the accounts of {rows!r}", table)
-    _print("Two independent random alerters, weeks of warning", alerters(community, rows))
+    parts = {}
+    for seed in (41, 57):
+        community, _, rows, parts[seed] = prepared(40_000, seed, BUSY, "60d")
+        if seed == 41:
+            _print("Two independent random alerters, weeks of warning", alerters(community, rows))
+    more = [*parts.values(), *(prepared(40_000, seed, BUSY, "60d")[3] for seed in MORE)]
+    for seed, model in parts.items():
+        for name, communities in (("its own community", [model]), (f"{len(more)} communities", more)):
+            people = population(model, communities)
+            title = f"95 % intervals in 200 redraws of 36 buyers: models of seed {seed}, later rows of {name}"
+            held = f"{len(people[0])} rows, {people[0].sum():.0f} positive; one account carries {largest(*people)}"
+            _print(f"{title} ({held})", coverage(*people))
     some = SimulationParameters(score_contacts=0.004, random_contacts=0.004)
     community, truth, rows, scores = scored(20_000, 43, some, "30d")
     _print(f"Four views of {rows!r}", views(community, truth, rows, scores))

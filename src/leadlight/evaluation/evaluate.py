@@ -109,6 +109,7 @@ def evaluate(
     chosen = {name: top_share(score, cutoff, share, tie) for name, score in scores.items()}
     judge = Judge(y, redraws, scores, chosen, probability, tie, costs)
     figures, evidence = judge.figures(), judge.evidence()
+    notes = (*notes, *judge.cautions())
     calls = float(chosen[OWN].sum() / len(np.unique(cutoff)))
     weeks = _every_weeks(cutoff)
     warning, lead = _warn(judge, community, test, calls, weeks, seed)

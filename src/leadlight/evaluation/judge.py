@@ -14,7 +14,7 @@ from leadlight.evaluation.metrics import (
     log_loss_rows,
     redrawn_slopes,
 )
-from leadlight.evaluation.redraws import Codes, Redraws, Values, effective, interval
+from leadlight.evaluation.redraws import Codes, Redraws, Values, effective, interval, union
 
 Figures = dict[str, Values]
 OWN = "leadlight"
@@ -35,6 +35,15 @@ SCALES = {
 
 BY_BUYER = ("buyers_reached", "buyers_missed", "profit", "lead_weeks")
 """Figures in which each buyer counts once, however many rows it has."""
+
+UNSEEN = ("precision_of_others", "precision_by_account")
+"""What the interval of average precision is made of: no figures of their own."""
+
+FEW_BUYERS = 20
+"""Below so many, whether intervals hold as often as they say has not been measured."""
+
+LARGE_ACCOUNT = 0.15
+"""From this share of the positive rows on, an account decides what is counted by rows."""
 
 COLUMNS = ["value", "low", "high", "difference", "difference_low", "difference_high"]
 
@@ -97,8 +106,25 @@ class Judge:
         positives = self.y if weight is None else self.y * weight
         return effective(self.redraws.per_account(positives))
 
+    def cautions(self) -> tuple[str, ...]:
+        """Return where these rows are too few for their intervals to be believed."""
+        by_account = self.redraws.per_account(self.y)
+        buyers, largest = int((by_account > 0).sum()), float(by_account.max() / by_account.sum())
+        found = []
+        if buyers < FEW_BUYERS:
+            found.append(
+                f"The test rows hold {buyers} buyers: with fewer than {FEW_BUYERS} the intervals may be too narrow. "
+                "Test on more cutoffs, or wait for more deals."
+            )
+        if largest >= LARGE_ACCOUNT:
+            found.append(
+                f"One account holds {largest:.0%} of the positive rows, and no interval can know of such accounts that the "
+                "test rows do not hold: trust figures per buyer more than average precision, AUC and missed rows."
+            )
+        return tuple(found)
+
     def figures(self) -> dict[str, Figures]:
-        """Return every metric of every model in each draw."""
+        """Return every metric of every model in each draw, and what the interval of average precision needs."""
         recall = None
         total = self.redraws.sums(self.y)
         if "points" in self.scores:
@@ -113,6 +139,7 @@ class Judge:
         found = {
             "average_precision": areas["average_precision"],
             "auc": areas["auc"],
+            **{name: areas[name] for name in UNSEEN},
             "false_negatives": redraws.sums(y * ~chosen),
             "false_positives": wasted,
             "buyers_reached": reached,
@@ -242,6 +269,10 @@ class Judge:
 def tabulate(figures: dict[str, Figures], accounts: float, buyers: float, each: float) -> pd.DataFrame:
     """Return one row per model and metric: value, its interval, the difference of "leadlight" to it, and that interval.
 
+    The interval of average precision holds both that of the figure itself and that of the precision among others
+    (`Ranking.redrawn`). A difference of two is decided by the few accounts that rank high in one of them: its Student's t
+    is for as many as the accounts' differences are worth, at least 4.
+
     Parameters
     ----------
     figures : dict of str to dict of str to float64 array of shape (rounds + 1,)
@@ -255,6 +286,8 @@ def tabulate(figures: dict[str, Figures], accounts: float, buyers: float, each: 
     rows: list[dict[str, Any]] = []
     for model, found in figures.items():
         for metric, draws in found.items():
+            if metric in UNSEEN:
+                continue
             worth = buyers if metric in BY_BUYER else accounts
             scale = SCALES.get(metric, "plain")
             spread = (
@@ -264,7 +297,8 @@ def tabulate(figures: dict[str, Figures], accounts: float, buyers: float, each: 
                 if metric in BY_BUYER
                 else each
             )
-            low, high = interval(draws, scale, worth, spread)
+            versions = [metric, UNSEEN[0]] if metric == "average_precision" else [metric]
+            low, high = union(interval(found[v], scale, worth, spread) for v in versions)
             row = {
                 "model": model,
                 "metric": metric,
@@ -273,8 +307,12 @@ def tabulate(figures: dict[str, Figures], accounts: float, buyers: float, each: 
                 "high": high,
             }
             if model != OWN and metric in figures[OWN]:
-                gap = figures[OWN][metric] - draws
-                row["difference"] = float(gap[0])
-                row["difference_low"], row["difference_high"] = interval(gap, "plain", worth, spread)
+                own = figures[OWN]
+                if metric == "average_precision":
+                    worth = max(effective(np.abs(own[UNSEEN[1]] - found[UNSEEN[1]])), 4.0)
+                row["difference"] = float(own[metric][0] - draws[0])
+                row["difference_low"], row["difference_high"] = union(
+                    interval(own[v] - found[v], "plain", worth, spread) for v in versions
+                )
             rows.append(row)
     return pd.DataFrame(rows).set_index(["model", "metric"]).reindex(columns=COLUMNS)

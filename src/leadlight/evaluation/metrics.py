@@ -91,6 +91,12 @@ class Ranking:
     ) -> dict[str, Values]:
         """Return average precision and AUC in each draw, and false positives at the recalls where given.
 
+        In average precision a positive row counts itself among the hits at its own rank, which with few positives lifts it
+        far above what more accounts would show: with 36 buyers from .031 to .044. "precision_of_others" leaves the rows
+        of its own account out of the precision at each positive row, however often it was drawn, and weighs that row by
+        the share of others among those called; it errs slightly low, as the first ranks weigh least. The truth lies
+        between, so that intervals use both.
+
         Parameters
         ----------
         redraws : Redraws
@@ -101,23 +107,97 @@ class Ranking:
         Returns
         -------
         dict of str to float64 array of shape (rounds + 1,)
-            Equal to what `average_precision`, `auc` and `false_positives_at_recall` give for the weights of that draw.
+            "average_precision", "auc" and "false_positives_at_recall": equal to what the methods of that name give for the
+            weights of the draw. "precision_of_others", and "precision_by_account" of shape (count,): what each account adds
+            to the average precision of the sample.
         """
         segment, width = self._segments
         weight = np.ones(len(self.y)) if weight is None else weight
         hit = redraws.columns(segment, weight * self.y, width)
         alarm = redraws.columns(segment, weight * (1 - self.y), width)
-        found: dict[str, list[Values]] = {"average_precision": [], "auc": []}
+        own = _Own.of(redraws.codes, segment, weight, self.y)
+        found: dict[str, list[Values]] = {"average_precision": [], "auc": [], "precision_of_others": []}
         if recall is not None:
             found["false_positives_at_recall"] = []
-        for part in redraws.parts(4 * width):
+        by_account = np.zeros(redraws.count)
+        for part in redraws.parts(4 * width + 2 * len(own.account)):
             times = redraws.times[part].astype(float)
             hits, alarms = (np.cumsum(times @ matrix, axis=1) for matrix in (hit, alarm))
-            for name, value in _areas(hits, alarms).items():
+            areas = _areas(hits, alarms)
+            areas["precision_of_others"] = own.left_out(areas["average_precision"], hits, alarms, times)
+            for name, value in areas.items():
                 found[name].append(value)
+            if part.start == 0:
+                by_account = own.added(hits[0], alarms[0], redraws.count)
             if recall is not None:
                 found["false_positives_at_recall"].append(_at_recall(hits, alarms, recall[part]))
-        return {name: np.concatenate(values) for name, values in found.items()}
+        joined = {name: np.concatenate(values) for name, values in found.items()}
+        return {**joined, "precision_by_account": by_account}
+
+
+@dataclass(frozen=True)
+class _Own:
+    """Positive rows by account and segment, with what their own account has called by then.
+
+    Attributes
+    ----------
+    account, segment : int64 array of shape (pairs,)
+    positive : float64 array of shape (pairs,)
+        Weight of the positive rows of this pair.
+    hits, called : float64 array of shape (pairs,)
+        Weight of the positive rows, and of all rows, of this account in this segment and those before it.
+    """
+
+    account: Codes
+    segment: Codes
+    positive: Values
+    hits: Values
+    called: Values
+
+    @classmethod
+    def of(cls, codes: Codes, segment: Codes, weight: Values, y: Values) -> _Own:
+        some = np.zeros(int(codes.max()) + 1 if len(codes) else 0, bool)
+        some[codes[weight * y > 0]] = True
+        rows = np.flatnonzero(some[codes])
+        account, segment, mass, hit = codes[rows], segment[rows], weight[rows], (weight * y)[rows]
+        width = int(segment.max()) + 1 if len(rows) else 1
+        pairs, place = np.unique((account * width + segment).astype(np.int64), return_inverse=True)
+        positive, every = (np.bincount(place, values, len(pairs)).astype(float) for values in (hit, mass))
+        account, segment = pairs // width, pairs % width
+        # Running sums within each account.
+        first = np.searchsorted(account, account)
+        hits, called = (
+            np.cumsum(values) - (np.cumsum(values) - values)[first] for values in (positive, every)
+        )
+        keep = positive > 0
+        return cls(account[keep], segment[keep], positive[keep], hits[keep], called[keep])
+
+    def left_out(self, precision: Values, hits: Values, alarms: Values, times: Values) -> Values:
+        """Return the average precision among others in each draw; at least the lowest that its base rate allows."""
+        total, negatives = hits[:, -1], alarms[:, -1]
+        drawn = times[:, self.account]
+        called = hits[:, self.segment] + alarms[:, self.segment]
+        part = np.divide(drawn * drawn, called, out=np.zeros_like(called), where=drawn > 0)
+        left = total - part @ (self.positive * self.called)
+        others = np.full(len(left), np.nan)
+        np.divide(
+            total * precision - part @ (self.positive * self.hits),
+            left,
+            out=others,
+            where=left > 1e-9 * total,
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            # The worst ranking there is (Boyd et al. 2012).
+            lowest = 1.0 + negatives / total * np.log1p(-total / (total + negatives))
+        # fmax: where nobody stands above a positive row but its own account, nothing is known.
+        return np.where(total > 0, np.clip(np.fmax(others, lowest), 0.0, 1.0), np.nan)
+
+    def added(self, hits: Values, alarms: Values, count: int) -> Values:
+        """Return what each account adds to the average precision of one draw in which each stands once, shape (count,)."""
+        if not len(self.account):
+            return np.zeros(count)
+        share = hits[self.segment] / (hits[self.segment] + alarms[self.segment])
+        return np.bincount(self.account, self.positive * share / hits[-1], count).astype(float)
 
 
 def _areas(hits: Values, alarms: Values) -> dict[str, Values]:

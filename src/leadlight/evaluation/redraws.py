@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,14 @@ def interval(draws: Values, scale: str, accounts: float, spread: float = 0.0) ->
     variance = float(redrawn.var())
     error = np.sqrt(variance + spread) if variance > 0 else 0.0
     return value - q * float(error), value + q * float(error)
+
+
+def union(spans: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """Return the lowest and the highest bound of those intervals that are known; NaN where none is."""
+    known = [span for span in spans if np.isfinite(span).all()]
+    if not known:
+        return float("nan"), float("nan")
+    return min(low for low, _ in known), max(high for _, high in known)
 
 
 def _log_odds(share: Any) -> Any:
