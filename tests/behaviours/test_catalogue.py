@@ -27,8 +27,8 @@ from leadlight.behaviours import (
     Trend,
     Visits,
 )
-from leadlight.behaviours.algebra import encode_entry
 from leadlight.behaviours.catalogue import PLACEHOLDER
+from leadlight.behaviours.selection import encode_entry
 from leadlight.errors import InputError
 from leadlight.plan import HandSetPoints, Plan
 from leadlight.simulate import simulate_community

@@ -75,6 +75,12 @@ def test_what_was_not_done_is_no_reason_to_call():
     assert reasons(ASKS, np.array([0, NAN, 1.0]), np.array([0.5, 0.1, 0.0])) == ()
 
 
+def test_nothing_of_a_profile_is_no_reason_to_call():
+    profile = one("profile {x_30d:percent} complete", "completeness")
+    assert reasons(profile, np.array([0.0]), np.array([0.5])) == ()
+    assert text(profile, (0.5,), (0.5,)) == "profile 50 % complete"
+
+
 TAGS = plan(
     (
         "reads by tag",
@@ -126,6 +132,46 @@ def test_an_entry_is_inserted_as_it_is_and_not_read_again():
         ("reads", {name: "count", "view_count_30d": "count"}, ("{tag.*_count_30d:time|times} on {tag.*}",))
     )
     assert text(tricky, (2, 5), (1, 0)) == "twice on {view_count_30d}<b>"
+
+
+UNUSUAL = plan(
+    (
+        "asks",
+        {"question_count_30d": "count", "question_surprise_30d": "surprise", "question_first_time_30d": "first_time"},
+        (
+            "asked the first question{question_first_time_30d:if}",
+            "asked {question_count_30d:question|questions}, more than usual{question_surprise_30d:more}",
+            "asked {question_count_30d:question|questions}",
+        ),
+    ),
+    (
+        "meets",
+        {"role.buyer_count_30d": "count", "role.buyer_surprise_30d": "surprise"},
+        ("met the role {role.*}, more than usual{role.*_surprise_30d:more}", "met the role {role.*_count_30d} {role.*}"),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "contributions", "expected"),
+    [
+        ((3, 1.5, 0), (0.1, 0.5, 0), "asked 3 questions, more than usual"),
+        ((3, 1.0, 0), (0.1, 0.5, 0), "asked 3 questions"),
+        ((3, -2.0, 0), (0.1, 0.5, 0), "asked 3 questions"),
+        ((3, NAN, 0), (0.1, 0.5, 0), "asked 3 questions"),
+        ((1, NAN, 1), (0.1, 0, 0.5), "asked the first question"),
+        ((1, NAN, 0), (0.1, 0, 0.5), "asked 1 question"),
+    ],
+)
+def test_a_condition_writes_nothing_and_says_when_a_sentence_fits(values, contributions, expected):
+    assert text(UNUSUAL, (*values, 0, 0), (*contributions, 0, 0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("surprise", "expected"), [(1.5, "met the role buyer, more than usual"), (0.5, "met the role 2 buyer")]
+)
+def test_a_condition_with_a_star_goes_by_the_chosen_entry(surprise, expected):
+    assert text(UNUSUAL, (0, 0, 0, 2, surprise), (0, 0, 0, 0.1, 0.5)) == expected
 
 
 def one(template, operation="count", name="x_30d"):

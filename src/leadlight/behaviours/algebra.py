@@ -6,127 +6,36 @@ Every value knows how to write itself into a plan through a `Builder`; none hold
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
 
+from leadlight.behaviours.selection import (
+    Actions,
+    Attribute,
+    Builder,
+    Selection,
+    Side,
+    Windows,
+    single,
+    stem_of,
+    windows_of,
+)
 from leadlight.errors import InputError
 from leadlight.moments import ALL, Duration, window_name, window_us
-from leadlight.plan import ATTRIBUTES, SIDES, Column, Key
-
-Side = Literal["given", "received"]
-Attribute = Literal["tag", "group", "role", "job_function"]
-Windows = Duration | tuple[Duration, ...]
-Actions = str | tuple[str, ...] | None
-
-SAFE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
-
-
-class Builder(Protocol):
-    """What a feature needs of the plan under construction."""
-
-    def key(self, key: Key) -> int:
-        """Return the position of the key, adding it if it is new."""
-
-    def vocabulary(self, attribute: str, action: Actions, top: int) -> tuple[str, ...]:
-        """Return the most frequent entries of the training period."""
-
-    def has_accounts(self) -> bool:
-        """Whether members belong to accounts."""
-
-
-class Feature(Protocol):
-    """Anything that writes columns into a plan."""
-
-    def columns(self, builder: Builder) -> list[Column]:
-        """Return the plan columns, registering their keys."""
-
-
-def encode_entry(entry: str) -> str:
-    """Percent-encode a vocabulary entry so that it can stand in a column name."""
-    return "".join(chr(b) if chr(b) in SAFE else f"%{b:02X}" for b in entry.encode())
-
-
-def windows_of(window: Windows) -> tuple[Duration, ...]:
-    """Return the windows as a tuple."""
-    return window if isinstance(window, tuple) else (window,)
-
-
-def _actions(action: Actions) -> tuple[str | None, ...]:
-    return action if isinstance(action, tuple) else (action,)
-
-
-def _stem(action: Actions, side: Side) -> str:
-    names = [a for a in _actions(action) if a is not None]
-    return ("_or_".join(names) or "activity") + ("_received" if side == "received" else "")
-
-
-def _keys(builder: Builder, action: Actions, side: Side) -> tuple[int, ...]:
-    return tuple(builder.key(Key(a, side)) for a in _actions(action))
-
-
-def _single(action: Actions, what: str) -> str | None:
-    if isinstance(action, tuple):
-        raise InputError(f"{what} takes one action, not {action!r}; write one {what} for each.")
-    return action
+from leadlight.plan import Column, Key
 
 
 @dataclass(frozen=True)
-class Count:
-    """Number of rows in the window.
-
-    Parameters
-    ----------
-    action : str, tuple of str or None
-        Verb or verbs; None counts all activity.
-    window : window or tuple of windows
-    side : {"given", "received"}
-        What the member did, or what others directed at the member.
-    by : {"tag", "group", "role", "job_function"}, optional
-        One column for each entry: of `only`, or of the `top` most frequent of the training period.
-    same_domain : bool
-        Count only rows whose other party has the member's own e-mail domain.
-    """
-
-    action: Actions = None
-    window: Windows = "all"
-    side: Side = "given"
-    by: Attribute | None = None
-    top: int = 20
-    only: tuple[str, ...] = ()
-    same_domain: bool = False
-
-    def __post_init__(self) -> None:
-        if self.side not in SIDES or (self.by is not None and self.by not in ATTRIBUTES):
-            raise InputError(
-                f"Count has side={self.side!r}, by={self.by!r}; use {SIDES} and one of {ATTRIBUTES}."
-            )
-        if self.by is not None and self.same_domain:
-            raise InputError("Count takes by= or same_domain=True, not both; write one Count for each.")
-
-    def stem(self) -> str:
-        """Return the name without measure and window."""
-        return _stem(self.action, self.side) + ("_same_domain" if self.same_domain else "")
+class Count(Selection):
+    """Number of rows in the window; see `Selection` for the parameters."""
 
     def groups(self, builder: Builder) -> list[tuple[str, tuple[int, ...]]]:
         """Return (name without window, keys) for each column of one window."""
-        if self.by is None:
-            if not self.same_domain:
-                return [(f"{self.stem()}_count", _keys(builder, self.action, self.side))]
-            keys = [builder.key(Key(a, self.side, "same_domain", "yes")) for a in _actions(self.action)]
-            return [(f"{self.stem()}_count", tuple(keys))]
-        entries = self.only or builder.vocabulary(self.by, self.action, self.top)
-        measure = "count"
-        if self.action == "join_group" and self.by == "group" and self.side == "given":
-            measure = "joined"
-        elif self.action is not None or self.side == "received":
-            measure = f"{self.stem()}_count"
-        return [
-            (
-                f"{self.by}.{encode_entry(entry)}_{measure}",
-                tuple(builder.key(Key(a, self.side, self.by, entry)) for a in _actions(self.action)),
-            )
-            for entry in entries
-        ]
+        if self.action == "join_group" and self.by == "group" and self.side == "given" and not self.total:
+            entries = self.named(builder)
+            return [(f"{name.removesuffix('_join_group')}_joined", keys) for name, keys in entries]
+        return [(f"{name}_count", keys) for name, keys in self.named(builder)]
 
     def columns(self, builder: Builder) -> list[Column]:
         """Write one column for each entry and window."""
@@ -146,10 +55,10 @@ class Sum:
 
     def columns(self, builder: Builder) -> list[Column]:
         """Write one column for each window."""
-        key = builder.key(Key(_single(self.action, "Sum")))
+        key = builder.key(Key(single(self.action, "Sum")))
         return [
             Column(
-                f"{_stem(self.action, 'given')}_duration_s_{window_name(w)}",
+                f"{stem_of(self.action)}_duration_s_{window_name(w)}",
                 "sum_duration",
                 (key,),
                 (window_us(w),),
@@ -160,72 +69,65 @@ class Sum:
 
 @dataclass(frozen=True)
 class Recency:
-    """Days since the newest row; missing where there is none."""
+    """Days since the newest row; missing where there is none. See `Selection` for the parameters."""
 
     action: Actions = None
     side: Side = "given"
+    by: Attribute | None = None
+    top: int = 20
+    only: tuple[str, ...] = ()
+    same_domain: bool = False
 
     def columns(self, builder: Builder) -> list[Column]:
-        """Write one column."""
-        key = builder.key(Key(_single(self.action, "Recency"), self.side))
-        return [Column(f"{_stem(self.action, self.side)}_recency_days", "recency", (key,))]
+        """Write one column, or one for each entry."""
+        rows = Selection(
+            single(self.action, "Recency"),
+            side=self.side,
+            by=self.by,
+            top=self.top,
+            only=self.only,
+            same_domain=self.same_domain,
+        )
+        return [Column(f"{name}_recency_days", "recency", keys) for name, keys in rows.named(builder)]
 
 
 @dataclass(frozen=True)
-class FirstTime:
-    """1 where the member's first row ever lies in the window."""
+class FirstTime(Selection):
+    """1 where the member's first row ever lies in the window; see `Selection` for the parameters."""
 
-    action: Actions
     window: Windows = "30d"
-    side: Side = "given"
 
     def columns(self, builder: Builder) -> list[Column]:
-        """Write one column for each window."""
-        keys = _keys(builder, self.action, self.side)
-        stem = _stem(self.action, self.side)
-        return [
-            Column(f"{stem}_first_time_{window_name(w)}", "first_time", keys, (window_us(w),))
-            for w in windows_of(self.window)
-        ]
+        """Write one column for each entry and window."""
+        return _windowed(self, builder, "first_time", window_us)
 
 
 @dataclass(frozen=True)
-class Trend:
-    """(count + 1) in the window over (count + 1) in the window of equal length before it."""
+class Trend(Selection):
+    """(count + 1) in the window over (count + 1) in the window of equal length before it.
 
-    action: Actions = None
-    window: Windows = "30d"
-    side: Side = "given"
-
-    def columns(self, builder: Builder) -> list[Column]:
-        """Write one column for each window."""
-        keys = _keys(builder, self.action, self.side)
-        stem = _stem(self.action, self.side)
-        return [
-            Column(f"{stem}_trend_{window_name(w)}", "trend", keys, (_finite(w, "Trend"),))
-            for w in windows_of(self.window)
-        ]
-
-
-@dataclass(frozen=True)
-class Surprise:
-    """(count - expected) / sqrt(expected + 1), expected from the member's own rate before the window.
-
-    Missing while the member's history is shorter than the window.
+    See `Selection` for the parameters.
     """
 
-    action: Actions = None
     window: Windows = "30d"
-    side: Side = "given"
 
     def columns(self, builder: Builder) -> list[Column]:
-        """Write one column for each window."""
-        keys = _keys(builder, self.action, self.side)
-        stem = _stem(self.action, self.side)
-        return [
-            Column(f"{stem}_surprise_{window_name(w)}", "surprise", keys, (_finite(w, "Surprise"),))
-            for w in windows_of(self.window)
-        ]
+        """Write one column for each entry and window."""
+        return _windowed(self, builder, "trend", _finite("Trend"))
+
+
+@dataclass(frozen=True)
+class Surprise(Selection):
+    """(count - expected) / sqrt(expected + 1), expected from the member's own rate before the window.
+
+    Missing while the member's history is shorter than the window. See `Selection` for the parameters.
+    """
+
+    window: Windows = "30d"
+
+    def columns(self, builder: Builder) -> list[Column]:
+        """Write one column for each entry and window."""
+        return _windowed(self, builder, "surprise", _finite("Surprise"))
 
 
 @dataclass(frozen=True)
@@ -251,31 +153,93 @@ class Ratio:
 
 
 @dataclass(frozen=True)
+class Share(Selection):
+    """Part of a whole in the window, 0 to 1; missing where there is no whole. See `Selection` for the parameters.
+
+    Of an action: its rows among all activity of that side. Of a role, a function, a group or `same_domain`: the rows that
+    hold it among all rows of the action. Of a tag: its uses among the uses of all tags of the vocabulary and of `only`,
+    because a row may carry several.
+
+    Parameters
+    ----------
+    among : int
+        For tags: how many of the vocabulary make the whole.
+    """
+
+    window: Windows = "90d"
+    among: int = 200
+
+    def columns(self, builder: Builder) -> list[Column]:
+        """Write one column for each entry and window."""
+        whole = self._whole(builder)
+        return [
+            Column(
+                f"{name}_share_{window_name(w)}",
+                "ratio",
+                keys + whole,
+                (window_us(w), window_us(w)),
+                len(keys),
+            )
+            for name, keys in self.named(builder)
+            for w in windows_of(self.window)
+        ]
+
+    def _whole(self, builder: Builder) -> tuple[int, ...]:
+        if self.by == "tag":
+            known = builder.vocabulary("tag", self.action, self.among)
+            entries = dict.fromkeys([*known, *self.entries(builder)])
+            return tuple(k for entry in entries for k in self.keys(builder, entry))
+        everything = Selection(
+            None if self.by is None and not self.same_domain else self.action, side=self.side
+        )
+        return everything.keys(builder)
+
+
+@dataclass(frozen=True)
 class Distinct:
-    """How many entries of a vocabulary occur in the window."""
+    """How many entries of a vocabulary occur in the window.
+
+    Parameters
+    ----------
+    of : {"tag", "group", "role", "job_function"}
+    window : window or tuple of windows
+    action : str, optional
+    top : int
+    only : tuple of str
+        Entries that you name yourself.
+    total : str, optional
+        What the column calls the entries of `only`, in place of the attribute.
+    """
 
     of: Attribute
     window: Windows = "90d"
     action: Actions = None
     top: int = 200
+    only: tuple[str, ...] = ()
+    total: str | None = None
 
     def columns(self, builder: Builder) -> list[Column]:
         """Write one column for each window."""
-        return _vocabulary_columns(builder, self.of, self.action, self.top, self.window, "distinct")
+        return _vocabulary_columns(self, builder, "distinct")
 
 
 @dataclass(frozen=True)
 class Entropy:
-    """Shannon entropy in bits over a vocabulary: 0 is one entry only, log2(n) is n alike. Missing without rows."""
+    """Shannon entropy in bits over a vocabulary: 0 is one entry only, log2(n) is n alike. Missing without rows.
+
+    It measures concentration from its other end: low is concentrated. The parameters are those of `Distinct`.
+    """
 
     of: Attribute
     window: Windows = "90d"
     action: Actions = None
     top: int = 200
+    only: tuple[str, ...] = ()
+    total: str | None = None
 
     def columns(self, builder: Builder) -> list[Column]:
         """Write one column for each window."""
-        return _vocabulary_columns(builder, self.of, self.action, self.top, self.window, "entropy")
+        return _vocabulary_columns(self, builder, "entropy")
 
 
 @dataclass(frozen=True)
@@ -342,25 +306,42 @@ class Tenure:
         return [Column("tenure_days", "tenure")]
 
 
-def _finite(window: Duration, what: str) -> int:
-    us = window_us(window)
-    if us == ALL:
-        raise InputError(f"{what} compares a window with what came before it; 'all' has nothing before it.")
-    return us
+def _windowed(
+    rows: Selection, builder: Builder, operation: str, length: Callable[[Duration], int]
+) -> list[Column]:
+    return [
+        Column(f"{name}_{operation}_{window_name(w)}", operation, keys, (length(w),))
+        for name, keys in rows.named(builder)
+        for w in windows_of(rows.window)
+    ]
+
+
+def _finite(what: str) -> Callable[[Duration], int]:
+    def length(window: Duration) -> int:
+        us = window_us(window)
+        if us == ALL:
+            raise InputError(
+                f"{what} compares a window with what came before it; 'all' has nothing before it."
+            )
+        return us
+
+    return length
 
 
 def _ratio_part(count: Count) -> str:
-    return count.stem() if count.by is None else f"{count.by}_{count.stem()}"
+    if count.by is None:
+        return count.stem()
+    return f"{count.total or count.by}_{count.stem()}"
 
 
-def _vocabulary_columns(
-    builder: Builder, of: Attribute, action: Actions, top: int, window: Windows, operation: str
-) -> list[Column]:
-    entries = builder.vocabulary(of, action, top)
-    name = of if action is None else f"{of}_{_stem(action, 'given')}"
-    verb = _single(action, operation.capitalize())
-    keys = tuple(builder.key(Key(verb, "given", of, entry)) for entry in entries)
+def _vocabulary_columns(feature: Distinct | Entropy, builder: Builder, operation: str) -> list[Column]:
+    verb = single(feature.action, type(feature).__name__)
+    rows = Selection(verb, by=feature.of, top=feature.top, only=feature.only, total=feature.total)
+    keys = tuple(k for _, found in replace(rows, total=None).named(builder) for k in found)
+    name = feature.total or feature.of
+    if feature.action is not None:
+        name += f"_{stem_of(feature.action)}"
     return [
         Column(f"{name}_{operation}_{window_name(w)}", operation, keys, (window_us(w),))
-        for w in windows_of(window)
+        for w in windows_of(feature.window)
     ]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from leadlight.behaviours.algebra import Actions, Feature
+from leadlight.behaviours import buying, describe
+from leadlight.behaviours.selection import Actions, Feature
 from leadlight.errors import InputError, closest
 from leadlight.moments import Moment, moment_us
 from leadlight.plan import ATTRIBUTES, Column, HandSetPoints, Key, Plan, PlannedBehaviour
@@ -42,7 +43,8 @@ class Behaviour:
         Sentence templates for the call list. `{column}` is replaced by the member's value of a plan column;
         `{column:question|questions}` adds the noun in its number, `{column:ago}` reads days as time past,
         `{column:duration}` reads seconds, `{column:percent}` a share. In `{tag.*_count_30d:time|times}` and `{tag.*}`
-        the star stands for the entry that weighs most. The template whose columns weigh most is used.
+        the star stands for the entry that weighs most. `{column:if}` and `{column:more}` write nothing: the template is
+        used only where the value is above 0, or above 1. The template whose columns weigh most is used.
     points : HandSetPoints, optional
         What a marketer would give for it before any deal has taught better.
     """
@@ -107,6 +109,105 @@ class Catalogue:
 
     def __repr__(self) -> str:
         return f"Catalogue({self.name!r}: {', '.join(b.name for b in self.behaviours)})"
+
+    def _repr_html_(self) -> str:
+        return describe.html(self.describe())
+
+    def describe(self) -> list[dict[str, str]]:
+        """Return one row for each behaviour: what is measured, what is said, what points it earns.
+
+        Returns
+        -------
+        list of dict
+            With the keys "behaviour", "measures", "says" and "points", all text. `pandas.DataFrame` takes it.
+        """
+        return describe.rows(self.behaviours)
+
+    def to_markdown(self) -> str:
+        """Return `describe` as a Markdown table."""
+        return describe.markdown(self.describe())
+
+    def extended(
+        self,
+        behaviour: str,
+        features: tuple[Feature, ...],
+        *,
+        reason: str | tuple[str, ...] = (),
+        points: HandSetPoints | None = None,
+    ) -> Catalogue:
+        """Return a copy in which one behaviour measures more; their number and order stay.
+
+        Parameters
+        ----------
+        behaviour : str
+            Its name.
+        features : tuple of features
+            Come after its own.
+        reason : str or tuple of str
+            More sentences.
+        points : HandSetPoints, optional
+            In place of its own.
+
+        Raises
+        ------
+        InputError
+            If the catalogue has no such behaviour.
+        """
+        names = [b.name for b in self.behaviours]
+        if behaviour not in names:
+            raise InputError(
+                f"There is no behaviour {behaviour!r} in {self.name!r}{closest(behaviour, names)}."
+            )
+        added = (reason,) if isinstance(reason, str) else tuple(reason)
+        return Catalogue(
+            [
+                replace(
+                    b, features=b.features + features, reason=b.reasons + added, points=points or b.points
+                )
+                if b.name == behaviour
+                else b
+                for b in self.behaviours
+            ],
+            self.name,
+        )
+
+    def with_buying_tags(self, *tags: str) -> Catalogue:
+        """Return a copy that knows which tags speak of buying, such as "pricing" and "migration".
+
+        The first behaviour that reads tags then measures each of them and all together: counts, share of all tags,
+        recency, first time, trend, surprise, questions, and what colleagues did. The tags need no minimum of members,
+        since you chose them: name none that would name a person.
+
+        Parameters
+        ----------
+        *tags : str
+            As they stand in the log.
+
+        Raises
+        ------
+        InputError
+            If no tag is given, no behaviour reads tags, or buying tags are marked already.
+
+        Examples
+        --------
+        >>> from leadlight.behaviours import CORPORATE_COMMUNITY
+        >>> len(CORPORATE_COMMUNITY.with_buying_tags("pricing", "migration"))
+        10
+        """
+        features = buying.buying_features(tags)
+        every = [f for b in self.behaviours for f in b.features]
+        if any(getattr(f, "total", None) == buying.TOTAL for f in every):
+            raise InputError(f"{self.name!r} has buying tags already; name all of them in one call.")
+        reads = next((b for b in self.behaviours if any(_of_tags(f) for f in b.features)), None)
+        if reads is None:
+            raise InputError(
+                f"No behaviour of {self.name!r} reads tags; add one that does, such as "
+                "Behaviour('reads', (Count(by='tag'),), reason='looked into {tag.*}')."
+            )
+        points = reads.points
+        if points is not None:
+            points = HandSetPoints(points.each, points.units + buying.UNITS, points.cap)
+        return self.extended(reads.name, features, reason=buying.REASONS, points=points)
 
     def compile(
         self, community: VocabularySource, before: Moment | None = None, *, min_members: int = 20
@@ -192,13 +293,30 @@ class _PlanBuilder:
         return tuple(names)
 
 
-def _measured(name: str, columns: tuple[str, ...]) -> bool:
-    """Whether a placeholder names a column; one with a star names those of a vocabulary, which may be empty."""
+def _of_tags(feature: Feature) -> bool:
+    return "tag" in (getattr(feature, "by", None), getattr(feature, "of", None))
+
+
+class _AnyVocabulary:
+    """A builder for which every vocabulary has one entry: shows which columns a behaviour can make."""
+
+    def key(self, key: Key) -> int:
+        return 0
+
+    def vocabulary(self, attribute: str, action: Actions, top: int) -> tuple[str, ...]:
+        return ("entry",)
+
+    def has_accounts(self) -> bool:
+        return True
+
+
+def _measured(name: str, columns: tuple[str, ...], possible: frozenset[str]) -> bool:
+    """Whether a placeholder names a column; one with a star, a column that some vocabulary would make."""
     if "*" not in name:
         return name in columns
-    attribute, _, rest = name.partition(".*")
-    entries = [c for c in columns if c.startswith(f"{attribute}.")]
-    return attribute in ATTRIBUTES and (not entries or any(c.endswith(rest) for c in entries))
+    head, _, rest = name.partition("*")
+    attribute = head.removesuffix(".").removeprefix("peers_")
+    return attribute in ATTRIBUTES and any(c.startswith(head) and c.endswith(rest) for c in possible)
 
 
 def _without_peers(
@@ -213,9 +331,10 @@ def _without_peers(
 
 
 def _check_reasons(behaviour: Behaviour, reasons: tuple[str, ...], columns: tuple[str, ...]) -> None:
+    possible = frozenset(c.name for f in behaviour.features for c in f.columns(_AnyVocabulary()))
     for template in reasons:
         for name, _ in PLACEHOLDER.findall(template):
-            if not _measured(name, columns):
+            if not _measured(name, columns, possible):
                 raise InputError(
                     f"The reason of {behaviour.name!r} names {name!r}, which it does not measure{closest(name, columns)}."
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,12 +13,15 @@ from numpy.typing import ArrayLike
 from leadlight.errors import InputError, closest
 from leadlight.plan import Plan, PlannedBehaviour
 from leadlight.runtime.prediction import Reason
-from leadlight.runtime.sentences import Placeholder, decoded, entry_of, in_words, split
+from leadlight.runtime.sentences import CONDITIONS, Placeholder, decoded, entry_of, in_words, split
 
 Templates = Mapping[str, Sequence[str]]
+_Candidate = tuple[str, tuple[tuple[str, Placeholder], ...]]
+"""An entry, and the columns that a template refers to with it."""
 
 _COUNTS: Final = frozenset({"count", "visits", "distinct", "peers"})
-_FORMS: Final = ("", "ago", "duration", "percent")
+_AMOUNTS: Final = ("duration", "percent")
+_FORMS: Final = ("", "ago", "duration", "percent", *CONDITIONS)
 
 
 def reasons(
@@ -77,46 +79,48 @@ class _Template:
         self.counts = counts
         self.columns = {c: position[c] for c in behaviour.columns}
         holes = [part for part in self.parts if isinstance(part, Placeholder)]
-        self.fixed = [h.name for h in holes if not h.starred]
-        self.usable = all(name in self.columns for name in self.fixed)
+        self.fixed = [h for h in holes if not h.starred]
+        self.usable = all(h.name in self.columns for h in self.fixed)
         self.entries = {
             prefix: self._entries(prefix, holes)
             for prefix in dict.fromkeys(h.prefix for h in holes if h.starred)
         }
 
-    def _entries(self, prefix: str, holes: list[Placeholder]) -> list[tuple[str, tuple[str, ...]]]:
+    def _entries(self, prefix: str, holes: list[Placeholder]) -> list[_Candidate]:
         """Return each entry that can take the star's place, with the columns that it then refers to."""
-        patterns = [h.name for h in holes if h.starred and h.prefix == prefix and not h.entry_alone]
-        found: list[tuple[str, tuple[str, ...]]] = []
+        patterns = [h for h in holes if h.starred and h.prefix == prefix and not h.entry_alone]
+        alone = [h for h in holes if h.starred and h.prefix == prefix][:1]
+        found: list[_Candidate] = []
         for column in self.columns:
             entry = entry_of(column, prefix)
             if entry is None:
                 continue
-            names = tuple(p.replace("*", entry) for p in patterns) or (column,)
-            if all(name in self.columns for name in names) and (entry, names) not in found:
-                found.append((entry, names))
+            columns = tuple((h.name.replace("*", entry), h) for h in patterns)
+            columns = columns or tuple((column, h) for h in alone)
+            if all(name in self.columns for name, _ in columns) and (entry, columns) not in found:
+                found.append((entry, columns))
         return found
 
     def draft(self, values: Sequence[float], weights: Sequence[float], sign: float) -> _Draft | None:
-        """Fill the template for one member; None where a value is missing or no entry fits."""
+        """Fill the template for one member; None where a value is missing, a condition fails or no entry fits."""
         if not self.usable:
             return None
         at = self.columns
-        referenced = list(self.fixed)
+        if not all(hole.holds(values[at[hole.name]]) for hole in self.fixed):
+            return None
+        referenced = [hole.name for hole in self.fixed]
         chosen: dict[str, str] = {}
         for prefix, candidates in self.entries.items():
             # Of an entry that the member never touched a sentence cannot speak.
             fitting = [
-                (sum(sign * weights[at[name]] for name in names), entry, names)
-                for entry, names in candidates
-                if all(math.isfinite(values[at[name]]) and values[at[name]] != 0 for name in names)
+                (sum(sign * weights[at[name]] for name, _ in columns), entry, columns)
+                for entry, columns in candidates
+                if all(h.holds(values[at[name]]) and values[at[name]] != 0 for name, h in columns)
             ]
             if not fitting:
                 return None
-            _, chosen[prefix], names = max(fitting, key=lambda found: found[0])
-            referenced.extend(names)
-        if not all(math.isfinite(values[at[name]]) for name in referenced):
-            return None
+            _, chosen[prefix], columns = max(fitting, key=lambda found: found[0])
+            referenced.extend(name for name, _ in columns)
         weight = sum(sign * weights[at[name]] for name in dict.fromkeys(referenced))
         return _Draft("".join(self._words(values, chosen)), weight, any(self._is_zero(values)))
 
@@ -137,7 +141,7 @@ class _Template:
     def _is_zero(self, values: Sequence[float]) -> Iterator[bool]:
         for part in self.parts:
             if isinstance(part, Placeholder) and not part.starred:
-                counted = part.form not in _FORMS or part.form == "duration" or part.name in self.counts
+                counted = part.form not in _FORMS or part.form in _AMOUNTS or part.name in self.counts
                 yield counted and values[self.columns[part.name]] == 0
 
 

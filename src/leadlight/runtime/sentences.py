@@ -1,11 +1,13 @@
 """Sentence templates: their syntax, and the words for a number.
 
 A placeholder is `{column}` or `{column:format}`. Nothing is evaluated and nothing is substituted twice: an entry of a
-vocabulary that looks like a placeholder stays as it is.
+vocabulary that looks like a placeholder stays as it is. Two formats write nothing and say when the template may be used:
+"if", the value is above 0; "more", above 1, which for a trend is growth and for a surprise more than usual.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +16,9 @@ from urllib.parse import unquote
 import numpy as np
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
+
+CONDITIONS: Final = {"if": 0.0, "more": 1.0}
+"""Formats that write nothing; the template fits where the value is above this."""
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _WEEK_DAYS, _MONTH_DAYS, _YEAR_DAYS = 7, 30.4375, 365.25
@@ -28,7 +33,7 @@ class Placeholder:
     name : str
         A plan column, or a pattern with a star: ``tag.*_count_30d``, ``tag.*``.
     form : str
-        "", "ago", "duration", "percent" or nouns separated by bars.
+        "", "ago", "duration", "percent", one of `CONDITIONS`, or nouns separated by bars.
     """
 
     name: str
@@ -38,6 +43,10 @@ class Placeholder:
     def starred(self) -> bool:
         """Whether a vocabulary entry must be chosen."""
         return "*" in self.name
+
+    def holds(self, value: float) -> bool:
+        """Whether the template may be used for a member with this value."""
+        return math.isfinite(value) and value > CONDITIONS.get(self.form, -math.inf)
 
     @property
     def entry_alone(self) -> bool:
@@ -84,8 +93,8 @@ def in_words(value: float, form: str, *, counts: bool = False, before_word: bool
     value : float
         Finite.
     form : str
-        "": the shortest number. "ago": days. "duration": seconds. "percent": a share. "question|questions": a count
-        with its noun, "no questions" for zero; a third noun is all that is written for zero: "time|times|not once".
+        "": the shortest number. "ago": days. "duration": seconds. "percent": a share. A condition: nothing.
+        "question|questions": a count with its noun, "no questions" for zero; a third noun is all that is written for zero: "time|times|not once".
     counts : bool
         The value is a count: without a form, zero in front of a word is "no".
     before_word : bool
@@ -93,6 +102,8 @@ def in_words(value: float, form: str, *, counts: bool = False, before_word: bool
     """
     if form == "":
         return "no" if counts and before_word and value == 0 else number(value)
+    if form in CONDITIONS:
+        return ""
     if form == "ago":
         return ago(value)
     if form == "duration":
