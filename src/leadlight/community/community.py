@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,18 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from leadlight.community.encode import encode_activity, member_codes
+from leadlight.community.activity import MEMBERS, Activity, ActivityBuilder
+from leadlight.community.addresses import digest_of, stand_in, with_stand_ins
+from leadlight.community.counting import log_digest, most_used
+from leadlight.community.encode import encode, member_codes
 from leadlight.community.matching import Match, match_deals
 from leadlight.community.members import NEVER, Members
-from leadlight.community.reading import read_table
+from leadlight.community.reading import Source, open_table
+from leadlight.community.repeats import repeated_rows
 from leadlight.community.tables import (
     SCHEMAS,
     Rejects,
+    RowCheck,
     canonical,
-    drop_repeated_events,
+    canonical_batch,
+    require,
     same_identifiers,
     time_us,
-    visible_from,
 )
 from leadlight.community.values import check_zone
 from leadlight.errors import InputError, LeadlightWarning, SchemaError, closest
@@ -36,14 +40,6 @@ Codes = NDArray[np.int64]
 FUTURE_SHARE = 0.05
 """More rows than this after `frozen_at` are an error, not a handful of wrong clocks."""
 
-VOCABULARIES = {
-    "tag": "tag",
-    "group": "group",
-    "role": "role",
-    "job_function": "job_function",
-    "field": "field_code",
-}
-
 
 class Community:
     """A community's log, its members and its deals.
@@ -51,7 +47,9 @@ class Community:
     Parameters
     ----------
     activity : path, glob or frame
-        One row per action: member_id, occurred_at, action; see the canonical tables in the documentation.
+        One row per action: member_id, occurred_at, action; see the canonical tables in the documentation. It is read in
+        batches; of more than four million rows (`community.spool.SPILL_ROWS`) integer columns are kept in nameless
+        files of the temporary folder (TMPDIR, about 100 bytes a row while reading) and mapped, not held in memory.
     members, deals, deal_contacts, contacts : path, glob or frame, optional
         Without members, every member of the log is a prospect. Deals name a member_id, an account_id, an e-mail address
         or a company's domain.
@@ -69,7 +67,7 @@ class Community:
     Attributes
     ----------
     activity : pyarrow.Table
-        Canonical rows that were kept.
+        Canonical rows that were kept. Of a log in files it is a mapped view, texts and members as dictionary arrays.
     members : Members
     deals : DataFrame
         deal_id, outcome ("won", "lost", None for open), opened_us, closed_us, known_us, member (code, -1 for none),
@@ -113,48 +111,74 @@ class Community:
         check_zone(tz)
         self._rejects = Rejects()
         self.match = match
-        raw = {n: read_table(s, name=n, columns=columns) for n, s in sources.items() if s is not None}
-        _check_columns_argument(columns, raw)
-        tables = {n: canonical(t, n, tz=tz, rejects=self._rejects, strict=strict) for n, t in raw.items()}
-        tables = same_identifiers(tables, ("member_id", "other_member_id"))
-        tables = same_identifiers(tables, ("account_id",))
-        tables = same_identifiers(tables, ("deal_id",))
+        opened = {n: open_table(s, name=n, columns=columns) for n, s in sources.items() if s is not None}
+        _check_columns_argument(columns, opened)
+        log = self._read_activity(opened.pop("activity"), tz, strict)
+        tables = {
+            n: with_stand_ins(canonical(o.table(), n, tz=tz, rejects=self._rejects, strict=strict))
+            for n, o in opened.items()
+        }
+        tables = self._same_identifiers(log, tables)
         if "deal_contacts" in tables and "deal_id" not in tables.get("deals", pa.table({})).column_names:
             raise SchemaError("deal_contacts names deals by deal_id; give a deals table with that column.")
         self._frozen = None if frozen_at is None else moment_us(frozen_at, name="frozen_at")
         self._strict = strict
         self._read_rejects = list(self._rejects.rows)
-        self._load(tables)
+        self._load(log, tables)
 
-    def _load(self, tables: dict[str, pa.Table]) -> None:
+    def _read_activity(self, opened: Source, tz: str, strict: bool) -> ActivityBuilder:
+        require(opened.columns, "activity")
+        log, check = ActivityBuilder(), RowCheck("activity")
+        for batch in opened.batches():
+            log.append(*canonical_batch(batch, check, tz))
+        check.report(self._rejects, strict)
+        log.hide_addresses()
+        return log
+
+    @staticmethod
+    def _same_identifiers(log: ActivityBuilder, tables: dict[str, pa.Table]) -> dict[str, pa.Table]:
+        """Give identifiers one type in all tables; the log's distinct ones stand for its own."""
+        found = same_identifiers({"activity": log.identifier_types(), **tables}, MEMBERS)
+        log.unify(found.pop("activity"))
+        return same_identifiers(same_identifiers(found, ("account_id",)), ("deal_id",))
+
+    def _load(self, log: ActivityBuilder, tables: dict[str, pa.Table]) -> None:
         self._rejects = Rejects(list(self._read_rejects))
-        activity = self._quarantine(tables["activity"], "activity", visible_from(tables["activity"]))
-        self.activity, self.repeated_events = drop_repeated_events(activity)
-        self._tables = tables
-        ids = [self.activity["member_id"]]
-        if "other_member_id" in self.activity.column_names:
-            ids.append(self.activity["other_member_id"])
+        keep = self._quarantine(log)
+        repeated = repeated_rows(log, keep)
+        self.repeated_events = len(repeated)
+        if len(repeated):
+            keep = np.ones(log.rows, bool) if keep is None else keep
+            keep[repeated] = False
+        # Rows that count for nothing today may count when another member is forgotten.
+        self._activity = log.finish(keep)
+        self._aside = None if keep is None else log.finish(~keep)
+        self._aside_rows = np.empty(0, np.int64) if keep is None else np.flatnonzero(~keep)
+        self._others = tables
+        ids = [self._activity.ids(column) for column in MEMBERS if column in self._activity.entries]
         if "contacts" in tables:
             ids.append(tables["contacts"]["member_id"])
-        self.members = Members(tables.get("members"), ids, _emails_in_log(self.activity))
+        self.members = Members(tables.get("members"), ids, _emails_in_log(self._activity))
         self.deals, self.matches = self._match(tables.get("deals"), tables.get("deal_contacts"))
         self.contacts = self._contacts(tables.get("contacts"))
-        self.members.hash_addresses()
-        if "email" in self.activity.column_names:
-            self.activity = self.activity.drop_columns(["email"])
+        facts = self.members.facts
+        facts["email"] = facts["email"].map(digest_of, na_action="ignore").astype(object)
 
-    def _quarantine(self, table: pa.Table, name: str, at: Codes) -> pa.Table:
+    def _quarantine(self, log: ActivityBuilder) -> NDArray[np.bool_] | None:
+        """Return which rows of the log lie before `frozen_at`, None if all do."""
         if self._frozen is None:
-            return table
-        future = at > self._frozen
+            return None
+        future = np.zeros(log.rows, bool)
+        for at, visible in log.visible():
+            future[at : at + len(visible)] = visible > self._frozen
         share = float(future.mean()) if len(future) else 0.0
         if share > FUTURE_SHARE:
             raise InputError(
-                f"{share:.0%} of the {name} table lies after frozen_at={moment_text(self._frozen)}; "
+                f"{share:.0%} of the activity table lies after frozen_at={moment_text(self._frozen)}; "
                 "check the clock, the zone (tz=) or the date."
             )
-        self._rejects.add(name, "after frozen_at", future, self._strict)
-        return table.filter(pa.array(~future)) if future.any() else table
+        self._rejects.add("activity", "after frozen_at", future, self._strict)
+        return ~future if future.any() else None
 
     def _match(self, table: pa.Table | None, contacts: pa.Table | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         columns = SCHEMAS["deals"]
@@ -223,9 +247,42 @@ class Community:
         ).sort_values(["contacted_us", "member"], kind="stable", ignore_index=True)
 
     @cached_property
+    def activity(self) -> pa.Table:
+        """Canonical rows that were kept; of a log that is in files a mapped view, its texts as dictionary arrays."""
+        return self._activity.table()
+
+    @cached_property
     def log(self) -> EncodedLog:
         """The activity as the sweep reads it."""
-        return encode_activity(self.activity, self.members)
+        return encode(self._activity, self.members)
+
+    @property
+    def _tables(self) -> dict[str, pa.Table]:
+        """Every canonical table as it was read, stand-ins for addresses; the whole log in memory."""
+        return {"activity": pa.concat_tables(self._read_rows()), **self._others}
+
+    def _read_rows(self) -> Iterator[pa.Table]:
+        """Yield the log as it was read, rows that count for nothing in their places."""
+        log, aside = self._activity, self._aside
+        if aside is None:
+            yield from (log.rows(rows) for rows in log.blocks()) if len(log) else [log.rows(slice(0, 0))]
+            return
+        # How many kept rows come before each one that is aside.
+        before = self._aside_rows - np.arange(len(self._aside_rows))
+        blocks = list(log.blocks()) or [slice(0, 0)]
+        for rows in blocks:
+            last = rows is blocks[-1]
+            some = slice(
+                *(
+                    int(i)
+                    for i in np.searchsorted(before, (rows.start, rows.stop if not last else len(log) + 1))
+                )
+            )
+            kept, other = log.rows(rows), aside.rows(some)
+            order = np.argsort(
+                np.append(rows.start + np.arange(kept.num_rows), before[some] - 0.5), kind="stable"
+            )
+            yield pa.concat_tables([kept, other]).take(pa.array(order))
 
     @property
     def rejects(self) -> pd.DataFrame:
@@ -249,16 +306,17 @@ class Community:
     @property
     def simulated(self) -> bool:
         """Whether the log says of itself that it is simulated."""
-        if "source" not in self.activity.column_names:
-            return False
-        return bool(pc.any(pc.equal(self.activity["source"], "simulated")).as_py())
+        return (
+            "source" in self._activity.entries and "simulated" in self._activity.entries["source"].to_pylist()
+        )
 
     @cached_property
     def frozen_us(self) -> int:
         """Latest timestamp of activity, deals and contacts (UTC microseconds), unless `frozen_at` was given."""
         if self._frozen is not None:
             return self._frozen
-        latest = [int(visible_from(self.activity).max(initial=NEVER))]
+        log = self._activity
+        latest = [int(log.visible(rows).max()) for rows in log.blocks()] or [int(NEVER)]
         if len(self.deals):
             latest.extend(int(self.deals[column].max()) for column in ("opened_us", "closed_us", "known_us"))
         if self.contacts is not None and len(self.contacts):
@@ -268,16 +326,22 @@ class Community:
     @property
     def start_us(self) -> int:
         """Time of the first activity."""
-        return int(time_us(self.activity, "occurred_at", 0).min(initial=np.iinfo(np.int64).max))
+        return int(self._activity.time.min(initial=np.iinfo(np.int64).max))
+
+    @cached_property
+    def first_seen_us(self) -> Codes:
+        """When each member first acted, UTC microseconds; the largest int64 for who never did."""
+        log = self.log
+        first = np.full(len(self.members), np.iinfo(np.int64).max)
+        for rows in self._activity.blocks():
+            actor, time = log.actor[rows], log.time[rows]
+            np.minimum.at(first, actor[actor >= 0], time[actor >= 0])
+        return first
 
     @property
     def fingerprint(self) -> str:
         """Sha256 over the encoded log and the deals: tells one state of the data from another, shows nothing of it."""
-        log = self.log
-        order = np.lexsort((log.action, log.time, log.actor))
-        digest = hashlib.sha256()
-        for array in (log.actor, log.time, log.action):
-            digest.update(np.ascontiguousarray(array[order]).tobytes())
+        digest = log_digest(self.log, len(self.members))
         deals = self.deals[["opened_us", "closed_us", "known_us", "member", "account"]].to_numpy(np.int64)
         digest.update(np.ascontiguousarray(deals[np.lexsort(deals.T)]).tobytes())
         return digest.hexdigest()
@@ -296,27 +360,16 @@ class Community:
         Entries that fewer than `min_members` members used are left out, so that a vocabulary names nobody. Ties go by
         the entry's text.
         """
-        log = self.log
-        codes = log.tag_codes if attribute == "tag" else getattr(log, VOCABULARIES[attribute])
-        if codes is None:
-            return ()
-        rows = np.arange(len(log))
-        if attribute == "tag" and log.tag_offsets is not None:
-            rows = np.repeat(rows, np.diff(log.tag_offsets))
-        wanted = codes >= 0
-        if action is not None:
-            actions = (action,) if isinstance(action, str) else action
-            wanted &= np.isin(log.action[rows], [log.code("action", a) for a in actions])
-        if before is not None:
-            visible = log.time if log.visible_from is None else log.visible_from
-            wanted &= visible[rows] < before
-        entries = log.dictionaries[attribute]
-        counts = np.bincount(codes[wanted], minlength=len(entries))
-        pairs = np.unique(np.stack([codes[wanted].astype(np.int64), log.actor[rows[wanted]]]), axis=1)
-        users = np.bincount(pairs[0], minlength=len(entries))
-        # Entries are sorted, so a stable sort by count settles ties by text.
-        ranked = np.argsort(-counts, kind="stable")
-        return tuple(entries[i] for i in ranked if counts[i] > 0 and users[i] >= min_members)[:top]
+        actions = (action,) if isinstance(action, str) else action
+        return most_used(
+            self.log,
+            attribute,
+            len(self.members),
+            actions=actions,
+            before=before,
+            top=top,
+            min_members=min_members,
+        )
 
     def codes(self, member_ids: Any) -> Codes:
         """Return the code of each member id.
@@ -344,56 +397,69 @@ class Community:
             If the member is unknown.
         """
         self.codes([member_id])
-        gone = 0
-        # From the tables as they were read: the addresses that they hold are what finds the deals of the others.
-        tables = dict(self._tables)
+        # From the tables as they were read: rows that counted for nothing may count now, and deals may find another.
+        tables = dict(self._others)
         matched = set(self.matches.index[self.matches["member_id"] == member_id])
+        log, gone = ActivityBuilder(spilled=self._activity.spilled), 0
+        for block in self._read_rows():
+            keep = _naming_others(block, member_id)
+            gone += int((~keep).sum())
+            log.append(block.filter(pa.array(keep)))
         for name, table in tables.items():
-            keep = np.ones(table.num_rows, bool)
-            for column in ("member_id", "other_member_id"):
-                if column in table.column_names:
-                    hit = pc.fill_null(
-                        pc.equal(table[column], pa.scalar(member_id, table[column].type)), False
-                    )
-                    keep &= ~hit.to_numpy()
+            keep = _naming_others(table, member_id)
             if name == "deals":
                 keep[list(matched)] = False
             gone += int((~keep).sum())
             tables[name] = table.filter(pa.array(keep))
-        for cached in ("log", "frozen_us"):
+        for cached in ("log", "frozen_us", "activity", "first_seen_us"):
             self.__dict__.pop(cached, None)
-        self._load(tables)
+        self._load(log, tables)
         return gone
 
     def __repr__(self) -> str:
         stamp = "simulated, " if self.simulated else ""
-        if not self.activity.num_rows:
+        if not len(self._activity):
             return f"Community({stamp}no events, {len(self.members)} members, {len(self.deals)} deals)"
-        first, last = (
-            moment_text(us)[:10]
-            for us in (self.start_us, int(time_us(self.activity, "occurred_at", 0).max()))
-        )
+        first, last = (moment_text(us)[:10] for us in (self.start_us, int(self._activity.time.max())))
         return (
-            f"Community({stamp}{self.activity.num_rows} events of {len(self.members)} members, {first} to {last}, "
+            f"Community({stamp}{len(self._activity)} events of {len(self.members)} members, {first} to {last}, "
             f"{len(self.deals)} deals)"
         )
 
 
-def _emails_in_log(activity: pa.Table) -> pd.Series[str] | None:
-    """Addresses that the log itself holds: a column email, or identifiers that are addresses."""
-    ids = activity["member_id"]
-    if "email" in activity.column_names:
-        frame = pd.DataFrame({"id": ids.to_pylist(), "email": activity["email"].to_pylist()}).dropna()
-        return frame.drop_duplicates("id").set_index("id")["email"]
-    if pa.types.is_string(ids.type):
-        unique = [i for i in ids.unique().to_pylist() if i is not None and "@" in i]
-        return pd.Series(unique, index=pd.Index(unique, dtype=object), dtype=object) if unique else None
-    return None
+def _naming_others(table: pa.Table, member_id: Any) -> NDArray[np.bool_]:
+    """Return which rows do not name a member."""
+    keep = np.ones(table.num_rows, bool)
+    for column in MEMBERS:
+        if column in table.column_names:
+            hit = pc.fill_null(pc.equal(table[column], pa.scalar(member_id, table[column].type)), False)
+            keep &= ~hit.to_numpy()
+    return keep
 
 
-def _check_columns_argument(columns: Mapping[str, str] | None, raw: dict[str, pa.Table]) -> None:
+def _emails_in_log(log: Activity) -> pd.Series[str] | None:
+    """Stand-ins for the addresses that the log itself holds: a column email, or identifiers that are addresses."""
+    ids = log.entries["member_id"].to_pylist()
+    if "email" in log.codes:
+        first = np.full(len(ids), -1, np.int64)
+        for rows in log.blocks():
+            member, email = log.codes["member_id"][rows], log.codes["email"][rows]
+            known = (email >= 0) & (first[member] < 0)
+            found, at = np.unique(member[known], return_index=True)
+            first[found] = email[known][at]
+        named = np.flatnonzero(first >= 0)
+        addresses = log.entries["email"].take(pa.array(first[named])).to_pylist()
+        return pd.Series(addresses, index=pd.Index([ids[i] for i in named]), dtype=object)
+    found_ids = [i for i in ids if isinstance(i, str) and "@" in i]
+    if not found_ids:
+        return None
+    stand_ins = [stand_in(i) for i in found_ids]
+    return pd.Series(stand_ins, index=pd.Index(found_ids, dtype=object), dtype=object)
+
+
+def _check_columns_argument(columns: Mapping[str, str] | None, opened: dict[str, Source]) -> None:
     known = {c for schema in SCHEMAS.values() for c in schema}
-    present = {c for table in raw.values() for c in table.column_names}
+    present = {c for table in opened.values() for c in table.columns}
     for canonical_name, own in (columns or {}).items():
         if canonical_name not in known:
             raise SchemaError(

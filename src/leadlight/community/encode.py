@@ -1,4 +1,4 @@
-"""The canonical activity table -> the integer log that the sweep reads."""
+"""The log of a community -> the integer log that the sweep reads, block by block."""
 
 from __future__ import annotations
 
@@ -10,52 +10,67 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from leadlight.community.activity import Activity, ActivityBuilder
 from leadlight.community.matching import normal_domain
 from leadlight.community.members import Members
-from leadlight.community.tables import time_us, visible_from
+from leadlight.community.spool import Spool
 from leadlight.kernels.log import EncodedLog
 
 Codes = NDArray[np.int64]
 
+NAMES = {
+    "action": "action",
+    "group_id": "group",
+    "other_role": "role",
+    "other_job_function": "job_function",
+    "field": "field",
+}
+"""Columns whose codes the sweep reads, and what it calls their dictionaries."""
+
 
 def encode_activity(activity: pa.Table, members: Members) -> EncodedLog:
-    """Return the integer form of the activity table.
+    """Return the integer form of a canonical activity table, in any order.
 
     Parameters
     ----------
     activity : Table
-        Canonical, in any order.
     members : Members
         Every member id that may occur; positions are the codes. Domains are those of the time of a row.
     """
-    dictionaries: dict[str, tuple[str, ...]] = {}
-    time = time_us(activity, "occurred_at", 0)
-    visible = visible_from(activity)
-    actor = member_codes(activity["member_id"], members.ids)
-    action = _dictionary(activity, "action", "action", dictionaries)
-    if action is None:
+    builder = ActivityBuilder()
+    builder.append(activity)
+    return encode(builder.finish(), members)
+
+
+def encode(activity: Activity, members: Members) -> EncodedLog:
+    """Return the integer form of a log; columns that it holds already are shared, the others are where it is."""
+    actor = _members(activity, "member_id", members)
+    other = _members(activity, "other_member_id", members) if "other_member_id" in activity.codes else None
+    codes = {name: activity.codes.get(column) for column, name in NAMES.items()}
+    dictionaries = {
+        name: tuple(activity.entries[column].to_pylist())
+        for column, name in NAMES.items()
+        if column in activity.codes
+    }
+    if "tags" in activity.columns:
+        dictionaries["tag"] = tuple(activity.tags.to_pylist())
+    if codes["action"] is None:
         raise ValueError("an activity table has actions")
-    offsets, tags = _tags(activity, dictionaries)
-    other = (
-        member_codes(activity["other_member_id"], members.ids)
-        if "other_member_id" in activity.column_names
-        else None
-    )
     return EncodedLog(
         actor=actor,
-        time=time,
-        action=action,
-        visible_from=visible if bool((visible > time).any()) else None,
+        time=activity.time,
+        action=codes["action"],
+        visible_from=_visible(activity),
         other=other,
-        group=_dictionary(activity, "group_id", "group", dictionaries),
-        role=_dictionary(activity, "other_role", "role", dictionaries),
-        job_function=_dictionary(activity, "other_job_function", "job_function", dictionaries),
-        field_code=_dictionary(activity, "field", "field", dictionaries),
+        group=codes["group"],
+        role=codes["role"],
+        job_function=codes["job_function"],
+        field_code=codes["field"],
         filled=_filled(activity),
-        same_domain=_same_domain(activity, time, actor, other, members),
+        same_domain=_same_domain(activity, actor, other, members),
         duration_ms=_duration(activity),
-        tag_offsets=offsets,
-        tag_codes=tags,
+        tag_offsets=activity.tag_offsets,
+        tag_codes=activity.tag_codes,
         dictionaries=dictionaries,
     )
 
@@ -70,75 +85,72 @@ def member_codes(ids: pa.ChunkedArray, members: pd.Index[Any]) -> Codes:
     return found
 
 
-def _dictionary(
-    table: pa.Table, column: str, name: str, dictionaries: dict[str, tuple[str, ...]]
-) -> NDArray[np.int32] | None:
-    if column not in table.column_names:
+def _members(activity: Activity, column: str, members: Members) -> Codes:
+    ids = pd.Index(activity.entries[column].to_pylist())
+    lookup = np.append(members.ids.get_indexer(ids), -1).astype(np.int64)
+    found = Spool(np.int64, spilled=activity.spilled)
+    for rows in activity.blocks():
+        found.append(lookup[activity.codes[column][rows]])
+    return found.array()
+
+
+def _visible(activity: Activity) -> Codes | None:
+    """When each row was known, None where all were known when they happened."""
+    if activity.known is None:
         return None
-    encoded = table[column].combine_chunks().dictionary_encode()
-    entries = encoded.dictionary.to_pylist()
-    # Sorted entries make the codes independent of the order of rows.
-    order = np.argsort(np.array(entries, dtype=object)) if entries else np.empty(0, np.int64)
-    rank = np.empty(len(entries) + 1, np.int32)
-    rank[order] = np.arange(len(entries))
-    rank[-1] = -1
-    dictionaries[name] = tuple(entries[i] for i in order)
-    result: NDArray[np.int32] = rank[
-        pc.fill_null(encoded.indices, len(entries)).to_numpy(zero_copy_only=False)
-    ]
-    return result
-
-
-def _tags(
-    table: pa.Table, dictionaries: dict[str, tuple[str, ...]]
-) -> tuple[Codes | None, NDArray[np.int32] | None]:
-    if "tags" not in table.column_names:
-        return None, None
-    lists = table["tags"].combine_chunks()
-    flat = pa.table({"tag": pc.list_flatten(lists), "row": pc.list_parent_indices(lists)})
-    codes = _dictionary(flat, "tag", "tag", dictionaries)
-    if codes is None:
-        return None, None
-    rows = flat["row"].to_numpy().astype(np.int64)
-    pairs = np.unique(np.stack([rows[codes >= 0], codes[codes >= 0].astype(np.int64)]), axis=1)
-    offsets = np.searchsorted(pairs[0], np.arange(table.num_rows + 1)).astype(np.int64)
-    return offsets, pairs[1].astype(np.int32)
-
-
-def _filled(table: pa.Table) -> NDArray[np.bool_] | None:
-    if "field" not in table.column_names:
+    if not any((activity.known[rows] > activity.time[rows]).any() for rows in activity.blocks()):
         return None
-    if "value" not in table.column_names:
-        return np.ones(table.num_rows, bool)
-    result: NDArray[np.bool_] = table["value"].is_valid().to_numpy()
-    return result
+    found = Spool(np.int64, spilled=activity.spilled)
+    for rows in activity.blocks():
+        found.append(activity.visible(rows))
+    return found.array()
 
 
-def _duration(table: pa.Table) -> Codes | None:
-    if "duration_s" not in table.column_names:
+def _filled(activity: Activity) -> NDArray[np.bool_] | None:
+    if "field" not in activity.codes:
         return None
-    seconds = np.nan_to_num(table["duration_s"].to_numpy(), nan=0.0)
-    found: Codes | None = np.rint(np.clip(seconds, 0.0, 1e9) * 1000).astype(np.int64)
-    return found
+    if "value" not in activity.plain:
+        return np.ones(len(activity), bool)
+    found = Spool(bool, spilled=activity.spilled)
+    for chunk in activity.plain["value"].chunks:
+        found.append(chunk.is_valid().to_numpy(zero_copy_only=False))
+    return found.array()
+
+
+def _duration(activity: Activity) -> Codes | None:
+    if activity.duration is None:
+        return None
+    found = Spool(np.int64, spilled=activity.spilled)
+    for rows in activity.blocks():
+        seconds = np.nan_to_num(activity.duration[rows], nan=0.0)
+        found.append(np.rint(np.clip(seconds, 0.0, 1e9) * 1000).astype(np.int64))
+    return found.array()
 
 
 def _same_domain(
-    table: pa.Table, time: Codes, actor: Codes, other: Codes | None, members: Members
+    activity: Activity, actor: Codes, other: Codes | None, members: Members
 ) -> NDArray[np.bool_] | None:
     """Whether the other party's domain is the actor's own; None where domains are unknown."""
     if not len(members.domains):
         return None
     codes = {domain: code for code, domain in enumerate(members.domains)}
-    theirs = np.full(len(actor), -1, np.int64)
-    if other is not None:
-        theirs = np.where(other >= 0, members.domain_at(np.maximum(other, 0), time), -1)
-    if "other_domain" in table.column_names:
-        encoded = table["other_domain"].combine_chunks().dictionary_encode()
-        lookup = np.array(
-            [codes.get(normal_domain(d) or "", -2) for d in encoded.dictionary.to_pylist()] + [-1], np.int64
-        )
-        given = lookup[pc.fill_null(encoded.indices, len(lookup) - 1).to_numpy(zero_copy_only=False)]
-        theirs = np.where(given == -1, theirs, given)
-    mine = np.where(actor >= 0, members.domain_at(np.maximum(actor, 0), time), -1)
-    result: NDArray[np.bool_] = (mine >= 0) & (mine == theirs)
-    return result
+    given = None
+    if "other_domain" in activity.codes:
+        entries = activity.entries["other_domain"].to_pylist()
+        given = np.array([codes.get(normal_domain(d) or "", -2) for d in entries] + [-1], np.int64)
+    found = Spool(bool, spilled=activity.spilled)
+    for rows in activity.blocks():
+        time = activity.time[rows]
+        theirs = np.full(len(time), -1, np.int64)
+        if other is not None:
+            theirs = _domains(other[rows], time, members)
+        if given is not None:
+            said = given[activity.codes["other_domain"][rows]]
+            theirs = np.where(said == -1, theirs, said)
+        mine = _domains(actor[rows], time, members)
+        found.append((mine >= 0) & (mine == theirs))
+    return found.array()
+
+
+def _domains(member: Codes, time: Codes, members: Members) -> Codes:
+    return np.where(member >= 0, members.domain_at(np.maximum(member, 0), time), -1)

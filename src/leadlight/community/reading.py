@@ -1,11 +1,13 @@
-"""Any table a user may hold -> an Arrow table: paths, globs, frames, relations."""
+"""Any table a user may hold -> batches of an Arrow table: paths, globs, frames, relations."""
 
 from __future__ import annotations
 
 import glob
 import gzip
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,65 @@ from leadlight.errors import ColumnTypeError, InputError, SchemaError
 PARQUET = (".parquet", ".pq")
 DELIMITERS = (",", ";", "\t", "|")
 CSV = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+BATCH_ROWS = 1 << 19
+"""Rows that are read and converted at once; more of them are never held as text."""
 
 
-def read_table(source: Any, *, name: str, columns: Mapping[str, str] | None = None) -> pa.Table:
-    """Return `source` as an Arrow table with canonical column names.
+@dataclass(frozen=True)
+class Source:
+    """A table that was opened and not read yet.
+
+    Attributes
+    ----------
+    name : str
+        What to call the table in errors.
+    columns : list of str
+        Canonical names where `columns=` gives them.
+    schema : Schema
+        As the source names its columns.
+    raw : iterable of RecordBatch
+    failed : callable
+        What to raise if the source cannot be read to its end.
+    """
+
+    name: str
+    columns: list[str]
+    schema: pa.Schema
+    raw: Iterable[pa.RecordBatch]
+    failed: Callable[[Exception], Exception]
+
+    def batches(self) -> Iterator[pa.Table]:
+        """Yield tables of `BATCH_ROWS` rows, the last of fewer; one without rows if there are none. Once only."""
+        waiting: list[pa.RecordBatch] = []
+        rows, some = 0, False
+        for batch in self._raw():
+            at = 0
+            while at < batch.num_rows:
+                piece = batch.slice(at, BATCH_ROWS - rows)
+                waiting.append(piece)
+                rows, at = rows + piece.num_rows, at + piece.num_rows
+                if rows == BATCH_ROWS:
+                    yield self._table(waiting)
+                    waiting, rows, some = [], 0, True
+        if waiting or not some:
+            yield self._table(waiting)
+
+    def table(self) -> pa.Table:
+        """Return all of it."""
+        return pa.concat_tables(list(self.batches()))
+
+    def _table(self, batches: list[pa.RecordBatch]) -> pa.Table:
+        return pa.Table.from_batches(batches, self.schema).rename_columns(self.columns)
+
+    def _raw(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self.raw
+        except (pa.ArrowException, OSError) as error:
+            raise self.failed(error) from error
+
+
+def open_table(source: Any, *, name: str, columns: Mapping[str, str] | None = None) -> Source:
+    """Open a table, whatever holds it; its rows are read batch by batch.
 
     Parameters
     ----------
@@ -41,43 +98,75 @@ def read_table(source: Any, *, name: str, columns: Mapping[str, str] | None = No
     if isinstance(source, (str, Path)) or (
         isinstance(source, list) and source and isinstance(source[0], (str, Path))
     ):
-        table = _read_files(source, name)
+        schema, raw = _open_files(source, name)
+
+        def failed(error: Exception) -> Exception:
+            return InputError(f"The {name} table cannot be read: {error}")
     else:
+
+        def failed(error: Exception) -> Exception:
+            return ColumnTypeError(f"The {name} table holds a column of mixed types: {error}")
+
         try:
-            table = _read_frame(source, name)
+            schema, raw = _open_frame(source, name)
         except pa.ArrowException as error:
-            raise ColumnTypeError(f"The {name} table holds a column of mixed types: {error}") from error
-    repeated = sorted({c for c in table.column_names if table.column_names.count(c) > 1})
+            raise failed(error) from error
+    repeated = sorted({c for c in schema.names if schema.names.count(c) > 1})
     if repeated:
         raise SchemaError(f"The {name} table holds columns twice: {repeated}; keep one of each.")
-    return _rename(table, name, columns or {})
+    return Source(name, _renamed(schema.names, name, columns or {}), schema, raw, failed)
 
 
-def _read_frame(source: Any, name: str) -> pa.Table:
+Opened = tuple[pa.Schema, Iterable[pa.RecordBatch]]
+
+
+def _open_frame(source: Any, name: str) -> Opened:
     if isinstance(source, (list, dict)):
         if isinstance(source, list):
             # Arrow takes the columns of the first row; later rows may hold more.
             names = list(dict.fromkeys(key for row in source for key in row))
             source = {key: [row.get(key) for row in source] for key in names}
-        return pa.table(source)
+        source = pa.table(source)
     if type(source).__module__.startswith("pandas"):
-        repeated = sorted({str(c) for c in source.columns[source.columns.duplicated()]})
-        if repeated:
-            raise SchemaError(f"The {name} table holds columns twice: {repeated}; keep one of each.")
-        with warnings.catch_warnings():
-            # pyarrow 25 reads columns with a zone in a way that pandas 3.1 deprecates; what it returns is right.
-            warnings.filterwarnings(
-                "ignore", message="Series.values returning an ndarray", category=DeprecationWarning
-            )
-            return pa.Table.from_pandas(source, preserve_index=False)
+        return _open_pandas(source, name)
+    if isinstance(source, pa.Table):
+        return source.schema, source.to_batches()
     if hasattr(source, "__arrow_c_stream__"):
-        return pa.table(source)
+        reader = pa.RecordBatchReader.from_stream(source)
+        return reader.schema, reader
     raise InputError(
         f"The {name} table is a {type(source).__name__}; give a path, a glob, or a pandas, polars, Arrow or DuckDB table."
     )
 
 
-def _read_files(source: str | Path | list[str | Path], name: str) -> pa.Table:
+def _open_pandas(source: Any, name: str) -> Opened:
+    repeated = sorted({str(c) for c in source.columns[source.columns.duplicated()]})
+    if repeated:
+        raise SchemaError(f"The {name} table holds columns twice: {repeated}; keep one of each.")
+    with _quiet():
+        # Types are those of whole columns: a part of one may hold no value, or whole numbers only.
+        schema = pa.Schema.from_pandas(source, preserve_index=False)
+    return schema, _pandas_batches(source, schema)
+
+
+def _pandas_batches(source: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for at in range(0, len(source), BATCH_ROWS):
+        with _quiet():
+            part = pa.Table.from_pandas(source.iloc[at : at + BATCH_ROWS], schema, preserve_index=False)
+        yield from part.to_batches()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        # pyarrow 25 reads columns with a zone in a way that pandas 3.1 deprecates; what it returns is right.
+        warnings.filterwarnings(
+            "ignore", message="Series.values returning an ndarray", category=DeprecationWarning
+        )
+        yield
+
+
+def _open_files(source: str | Path | list[str | Path], name: str) -> Opened:
     patterns = source if isinstance(source, list) else [source]
     paths: list[str] = []
     for pattern in map(str, patterns):
@@ -94,8 +183,8 @@ def _read_files(source: str | Path | list[str | Path], name: str) -> pa.Table:
     return _query(paths, kinds.pop(), name)
 
 
-def _query(paths: list[str], kind: str, name: str) -> pa.Table:
-    """Read through DuckDB, closed to everything but these files."""
+def _query(paths: list[str], kind: str, name: str) -> Opened:
+    """Open through DuckDB, closed to everything but these files."""
     import duckdb
 
     resolved = [str(Path(p).resolve()) for p in paths]
@@ -111,6 +200,7 @@ def _query(paths: list[str], kind: str, name: str) -> pa.Table:
             "enable_external_access",
             "autoinstall_known_extensions",
             "autoload_known_extensions",
+            "enable_progress_bar",  # it goes to standard output, also where that is no terminal
         ):
             connection.execute(f"SET {setting} = false")
         connection.execute("SET lock_configuration = true")
@@ -123,7 +213,19 @@ def _query(paths: list[str], kind: str, name: str) -> pa.Table:
             values.append(_delimiter(paths[0]))
         else:
             statement = "SELECT * FROM read_parquet(?, union_by_name = true)"
-        return connection.sql(statement, params=values).to_arrow_table()
+        reader = connection.sql(statement, params=values).to_arrow_reader(BATCH_ROWS)
+    except duckdb.Error as error:
+        connection.close()
+        raise InputError(f"The {name} table cannot be read: {error}") from error
+    return reader.schema, _rows_of(reader, connection, name)
+
+
+def _rows_of(reader: Any, connection: Any, name: str) -> Iterator[pa.RecordBatch]:
+    """Yield what the query finds; the connection is closed when it ends, however it ends."""
+    import duckdb
+
+    try:
+        yield from reader
     except duckdb.Error as error:
         raise InputError(f"The {name} table cannot be read: {error}") from error
     finally:
@@ -138,8 +240,8 @@ def _delimiter(path: str) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def _rename(table: pa.Table, name: str, columns: Mapping[str, str]) -> pa.Table:
-    names = list(table.column_names)
+def _renamed(names: list[str], name: str, columns: Mapping[str, str]) -> list[str]:
+    names = list(names)
     for canonical, own in columns.items():
         if own not in names or own == canonical:
             continue
@@ -148,4 +250,4 @@ def _rename(table: pa.Table, name: str, columns: Mapping[str, str]) -> pa.Table:
                 f"columns= maps {own!r} to {canonical!r}, but the {name} table already has a column {canonical!r}."
             )
         names[names.index(own)] = canonical
-    return table.rename_columns(names)
+    return names

@@ -15,6 +15,7 @@ from leadlight.community.values import CONVERTERS
 from leadlight.errors import InputError, SchemaError, closest
 
 Schema = Mapping[str, str]
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 SCHEMAS: dict[str, Schema] = {
     "activity": {
@@ -87,14 +88,46 @@ class Rejects:
         at = np.flatnonzero(bad)
         if not len(at):
             return
-        sample = [int(i) for i in at[:SAMPLE]]
+        self.count(table, reason, len(at), [int(i) for i in at[:SAMPLE]], strict)
+
+    def count(self, table: str, reason: str, rows: int, sample: list[int], strict: bool) -> None:
+        """Take over a count of rows; raise instead if `strict`."""
         if strict:
-            raise InputError(f"{len(at)} rows of the {table} table: {reason}; the first are rows {sample}.")
-        self.rows.append({"table": table, "reason": reason, "rows": len(at), "sample": sample})
+            raise InputError(f"{rows} rows of the {table} table: {reason}; the first are rows {sample}.")
+        self.rows.append({"table": table, "reason": reason, "rows": rows, "sample": sample})
 
     def to_pandas(self) -> pd.DataFrame:
         """Return table, reason, rows (a count) and sample (row numbers in the source, from 0)."""
         return pd.DataFrame(self.rows, columns=["table", "reason", "rows", "sample"])
+
+
+class RowCheck:
+    """Bad rows of one table, counted over its batches.
+
+    Parameters
+    ----------
+    name : str
+        Of the table.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.rows = 0
+        self.found: dict[tuple[int, str], tuple[int, list[int]]] = {}
+
+    def mark(self, place: int, reason: str, bad: Bools) -> None:
+        """Count the rows of the present batch that are bad for a reason; `place` orders the reasons."""
+        at = np.flatnonzero(bad)
+        if not len(at):
+            return
+        count, sample = self.found.get((place, reason), (0, []))
+        more = [self.rows + int(i) for i in at[: SAMPLE - len(sample)]]
+        self.found[place, reason] = (count + len(at), sample + more)
+
+    def report(self, rejects: Rejects, strict: bool) -> None:
+        """Hand the counts over; raise for the first instead if `strict`."""
+        for (_, reason), (count, sample) in sorted(self.found.items()):
+            rejects.count(self.name, reason, count, sample, strict)
 
 
 def canonical(raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bool) -> pa.Table:
@@ -105,16 +138,23 @@ def canonical(raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bo
     SchemaError
         If a required column is missing.
     """
-    schema = SCHEMAS[name]
-    aliases: dict[str, str] = {}
-    for alias, column in ALIASES.get(name, {}).items():
-        if alias in raw.column_names and column not in (*raw.column_names, *aliases.values()):
-            aliases[alias] = column
-    raw = raw.rename_columns([aliases.get(c, c) for c in raw.column_names])
-    _require(raw, name)
+    require(raw.column_names, name)
+    check = RowCheck(name)
+    table, _ = canonical_batch(raw, check, tz)
+    check.report(rejects, strict)
+    return table
+
+
+def canonical_batch(raw: pa.Table, check: RowCheck, tz: str) -> tuple[pa.Table, dict[str, pa.Array]]:
+    """Return some rows of a table with canonical columns and types, and all columns before bad rows left them.
+
+    Each value is read by itself; only an identifier's type depends on the others (see `Kind`).
+    """
+    name = check.name
+    raw = raw.rename_columns(canonical_names(raw.column_names, name))
     bad = np.zeros(raw.num_rows, bool)
     columns: dict[str, pa.Array] = {}
-    for column, kind in schema.items():
+    for place, (column, kind) in enumerate(SCHEMAS[name].items()):
         if column not in raw.column_names:
             continue
         values = raw[column].combine_chunks()
@@ -122,30 +162,42 @@ def canonical(raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bo
             values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
         converted, unreadable = CONVERTERS[kind](values, tz, f"{name}.{column}")
         if unreadable.any():
-            rejects.add(name, f"{column} cannot be read", unreadable & ~bad, strict)
+            check.mark(2 * place, f"{column} cannot be read", unreadable & ~bad)
             bad |= unreadable
-        if column in REQUIRED[name] and kind != "outcome":
+        if column in REQUIRED[name] and kind != "outcome" and converted.null_count:
             null = converted.is_null().to_numpy(zero_copy_only=False)
-            rejects.add(name, f"{column} is null", null & ~bad, strict)
+            check.mark(2 * place + 1, f"{column} is null", null & ~bad)
             bad |= null
         columns[column] = converted
+    check.rows += raw.num_rows
     table = pa.table(columns)
-    return table.filter(pa.array(~bad)) if bad.any() else table
+    return (table.filter(pa.array(~bad)) if bad.any() else table), columns
 
 
-def _require(raw: pa.Table, name: str) -> None:
-    missing = [c for c in REQUIRED[name] if c not in raw.column_names]
+def canonical_names(names: list[str], table: str) -> list[str]:
+    """Return the names with aliases replaced."""
+    aliases: dict[str, str] = {}
+    for alias, column in ALIASES.get(table, {}).items():
+        if alias in names and column not in (*names, *aliases.values()):
+            aliases[alias] = column
+    return [aliases.get(c, c) for c in names]
+
+
+def require(names: list[str], name: str) -> None:
+    """Raise `SchemaError` unless a table with columns of these names can be read."""
+    names = canonical_names(names, name)
+    missing = [c for c in REQUIRED[name] if c not in names]
     if missing:
-        hints = ", ".join(f"{c!r}{closest(c, raw.column_names)}" for c in missing)
+        hints = ", ".join(f"{c!r}{closest(c, names)}" for c in missing)
         raise SchemaError(
-            f"The {name} table lacks {hints}; it has {raw.column_names}. Name your own columns with columns={{canonical: own}}."
+            f"The {name} table lacks {hints}; it has {names}. Name your own columns with columns={{canonical: own}}."
         )
     if name == "deals":
-        if not {"opened_at", "closed_at"} & set(raw.column_names):
+        if not {"opened_at", "closed_at"} & set(names):
             raise SchemaError(
                 "The deals table needs closed_at or opened_at: a deal without a date teaches nothing."
             )
-        if not {"member_id", "account_id", "email", "domain"} & set(raw.column_names):
+        if not {"member_id", "account_id", "email", "domain"} & set(names):
             raise SchemaError(
                 "The deals table needs one of member_id, account_id, email or domain to find the buyer."
             )
@@ -165,24 +217,19 @@ def same_identifiers(tables: dict[str, pa.Table], columns: tuple[str, ...]) -> d
     return result
 
 
-def drop_repeated_events(activity: pa.Table) -> tuple[pa.Table, int]:
-    """Keep one row for each event_id, the one known earliest; return the table and how many went.
+def repeated_events(activity: pa.Table) -> Bools:
+    """Return which rows repeat an event_id of another row; of each event_id the row known earliest is none of them.
 
     Equals go by time, action and member, so that the order of rows does not matter.
     """
-    if "event_id" not in activity.column_names:
-        return activity, 0
     ids = activity["event_id"].to_pandas()
     known = visible_from(activity)
     ranks = [pc.rank(activity[c], tiebreaker="dense").to_numpy() for c in ("member_id", "action")]
     order = np.lexsort((*ranks, time_us(activity, "occurred_at", 0), known))
     ordered = ids.iloc[order]
-    repeated = ordered.duplicated() & ordered.notna()
-    if not repeated.any():
-        return activity, 0
-    keep = np.ones(activity.num_rows, bool)
-    keep[order[repeated.to_numpy()]] = False
-    return activity.filter(pa.array(keep)), int(repeated.sum())
+    found = np.zeros(activity.num_rows, bool)
+    found[order] = (ordered.duplicated() & ordered.notna()).to_numpy(bool)
+    return found
 
 
 def time_us(table: pa.Table, column: str, missing: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -20,9 +20,10 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Converted = tuple[pa.Array, Bools]
 
 UTC = pa.timestamp("us", tz="UTC")
-DAY_ONLY = r"^\s*(?:\d{4}-\d{2}-\d{2}|\d{8})\s*$"
-NAMES_A_DAY = r"^\s*(?:\d{4}-\d{2}-\d{2}|\d{8})(?!\d)"
-OFFSET = r"(?:Z|[+-]\d{2}:?\d{2}|[+-]\d{2})\s*$"
+DAY_ONLY = r"^(?:\d{4}-\d{2}-\d{2}|\d{8})$"
+NAMES_A_DAY = r"^(?:\d{4}-\d{2}-\d{2}|\d{8})(?:\D|$)"
+OFFSET = r"(?:Z|[+-]\d{2}:?\d{2}|[+-]\d{2})$"
+BEYOND_US = r"(\.\d{6})\d+"
 INTEGER = r"^(?:0|-?[1-9]\d{0,18})$"
 OUTCOMES = {
     "won": "won",
@@ -155,29 +156,37 @@ def to_tags(values: pa.Array, tz: str, name: str) -> Converted:
                 f"{name} is of type {kind}; give lists of text, or text such as 'a|b'."
             ) from error
     encoded = _as_text(values).dictionary_encode()
-    lists: list[list[str] | None] = []
-    unreadable: list[bool] = []
-    for entry in encoded.dictionary.to_pylist():
-        tags = _split_tags(entry)
-        lists.append(tags)
-        unreadable.append(tags is None)
-    if not lists:
-        return pa.nulls(len(values), pa.list_(pa.string())), _none_bad(values)
-    taken = pa.array(lists, pa.list_(pa.string())).take(encoded.indices)
-    codes = pc.fill_null(encoded.indices, 0).to_numpy(zero_copy_only=False)
-    null = encoded.is_null().to_numpy(zero_copy_only=False)
-    return taken, np.where(null, False, np.array(unreadable, bool)[codes])
+    entries = pc.utf8_trim_whitespace(encoded.dictionary)
+    listed = pc.starts_with(entries, "[").to_numpy(zero_copy_only=False)
+    lists = _split(entries)
+    unreadable = np.zeros(len(entries) + 1, bool)
+    if listed.any():
+        parsed = [_json_tags(entry) for entry in entries.filter(pa.array(listed)).to_pylist()]
+        unreadable[np.flatnonzero(listed)] = [tags is None for tags in parsed]
+        # Lists and split texts one after the other, and for each entry its place among them.
+        place = np.arange(len(entries))
+        place[listed] = len(entries) + np.arange(len(parsed))
+        lists = pa.concat_arrays([lists, pa.array(parsed, lists.type)]).take(pa.array(place))
+    codes = pc.fill_null(encoded.indices, len(entries)).to_numpy(zero_copy_only=False)
+    return lists.take(encoded.indices), unreadable[codes]
 
 
-def _split_tags(entry: str) -> list[str] | None:
-    stripped = entry.strip()
-    if stripped.startswith("["):
-        try:
-            found = json.loads(stripped)
-        except ValueError:
-            return None
-        return [t for t in found if t] if all(isinstance(t, str) for t in found) else None
-    return [t.strip() for t in re.split(r"[|;]", stripped) if t.strip()]
+def _split(texts: pa.Array) -> pa.Array:
+    """Split at | and ;, drop the spaces around entries and entries that are empty."""
+    pieces = pc.split_pattern_regex(texts, "[|;]")
+    entries = pc.utf8_trim_whitespace(pieces.flatten())
+    held = pc.not_equal(entries, "").to_numpy(zero_copy_only=False)
+    before = np.append(0, np.cumsum(held))
+    ends = np.append(0, np.cumsum(pieces.value_lengths().to_numpy(zero_copy_only=False)))
+    return pa.ListArray.from_arrays(pa.array(before[ends], pa.int32()), entries.filter(pa.array(held)))
+
+
+def _json_tags(entry: str) -> list[str] | None:
+    try:
+        found = json.loads(entry)
+    except ValueError:
+        return None
+    return [t for t in found if t] if all(isinstance(t, str) for t in found) else None
 
 
 def to_time(values: pa.Array, tz: str, name: str) -> Converted:
@@ -186,7 +195,10 @@ def to_time(values: pa.Array, tz: str, name: str) -> Converted:
     if pa.types.is_timestamp(kind):
         if kind.tz is not None:
             return values.cast(UTC, safe=False), _none_bad(values)
-        return _localise(values.cast(pa.timestamp("us"), safe=False).to_pandas(), tz)
+        naive = values.cast(pa.timestamp("us"), safe=False)
+        if tz == "UTC":
+            return naive.cast(UTC), _none_bad(values)
+        return _localise(naive.to_pandas(), tz)
     if pa.types.is_date(kind):
         ends = values.cast(pa.timestamp("us")).to_pandas() + pd.Timedelta(DAY_US - 1, unit="us")
         return _localise(ends, tz)
@@ -196,23 +208,32 @@ def to_time(values: pa.Array, tz: str, name: str) -> Converted:
         raise ColumnTypeError(
             f"{name} is of type {kind}; give timestamps, dates or ISO 8601 text, not numbers."
         )
-    return _parse(_as_text(values).to_pandas(), tz)
+    return _parse(_as_text(values), tz)
 
 
-def _parse(text: pd.Series[str], tz: str) -> Converted:
+def _parse(values: pa.Array, tz: str) -> Converted:
+    trimmed = pc.utf8_trim_whitespace(values)
+    given = pc.fill_null(pc.not_equal(trimmed, ""), False).to_numpy(zero_copy_only=False)
     # A month or a year alone names no day: read as its first, it would be known too early.
-    text = text.str.strip()
-    raw = text.where(text != "")
-    text = raw.where(raw.str.contains(NAMES_A_DAY, regex=True, na=False))
-    zoned = text.str.contains(OFFSET, regex=True, na=False) & text.str.contains(":", regex=False, na=False)
-    day = text.str.contains(DAY_ONLY, regex=True, na=False)
+    named = _matches(trimmed, NAMES_A_DAY)
+    # The end of a day alone looks like an offset.
+    zoned = _matches(trimmed, OFFSET) & _matches(trimmed, ":") & named
+    day = _matches(trimmed, DAY_ONLY)
+    # One finer time in a column would make pandas read all in nanoseconds, which do not reach to the year 2300.
+    text = pc.replace_substring_regex(trimmed, BEYOND_US, r"\1").to_pandas()
     utc = pd.to_datetime(text.where(zoned), errors="coerce", format="ISO8601", utc=True)
-    naive = pd.to_datetime(text.where(~zoned), errors="coerce", format="ISO8601")
+    naive = pd.to_datetime(text.where(named & ~zoned), errors="coerce", format="ISO8601")
     naive = naive.astype("datetime64[us]") + pd.to_timedelta(np.where(day, DAY_US - 1, 0), unit="us")
     local, ambiguous = _localise(naive, tz)
     merged = pc.coalesce(local, _utc(utc.astype("datetime64[us, UTC]")))
-    bad = merged.is_null().to_numpy(zero_copy_only=False) & raw.notna().to_numpy()
-    return merged, bad | ambiguous
+    return merged, (merged.is_null().to_numpy(zero_copy_only=False) & given) | ambiguous
+
+
+def _matches(values: pa.Array, pattern: str) -> Bools:
+    found: Bools = pc.fill_null(pc.match_substring_regex(values, pattern), False).to_numpy(
+        zero_copy_only=False
+    )
+    return found
 
 
 def _localise(naive: pd.Series[Any], tz: str) -> Converted:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,9 @@ from numpy.typing import NDArray
 
 from leadlight.behaviours import Catalogue
 from leadlight.community import Community
+from leadlight.community.counting import part_of, rows_of_parts, rows_per_member
 from leadlight.errors import InputError
+from leadlight.kernels.log import EncodedLog
 from leadlight.kernels.sweep import sweep
 from leadlight.observations import Observations
 from leadlight.plan import Plan
@@ -18,7 +22,22 @@ from leadlight.plan import Plan
 Codes = NDArray[np.int64]
 
 
-def build_features(community: Community, observations: Observations, plan: Plan | Catalogue) -> pd.DataFrame:
+EVENTS_AT_ONCE = 1_000_000
+"""Rows of the log that are swept at once; a longer log is taken in parts, each that of whole members.
+
+The NumPy sweep holds a running sum of 8 bytes for each of them and each key of the plan: 2.4 GB for 300 keys."""
+
+ROWS_AT_ONCE = 1 << 18
+"""Observations that are swept at once where their rows of the result lie apart."""
+
+
+def build_features(
+    community: Community,
+    observations: Observations,
+    plan: Plan | Catalogue,
+    *,
+    out: NDArray[np.float32] | None = None,
+) -> pd.DataFrame:
     """Compute the plan's columns for every observation.
 
     Parameters
@@ -29,17 +48,20 @@ def build_features(community: Community, observations: Observations, plan: Plan 
     plan : Plan or Catalogue
         A catalogue is compiled before the latest cutoff given. For training and test use one plan, compiled before
         the training period ends.
+    out : float32 array of shape (observations, columns), optional
+        Written in place, part by part: `np.lib.format.open_memmap` makes one on disk for a result that memory does not
+        hold. By default a new array.
 
     Returns
     -------
     DataFrame of float32, shape (observations, columns)
         In the order of the observations, index (member_id, cutoff). Each row uses only what was known before its cutoff;
-        NaN is missing.
+        NaN is missing. With `out` it is a view of that array: nothing is copied, and it lives as long as the array.
 
     Raises
     ------
     InputError
-        If `plan` is neither, or a member is not of this community.
+        If `plan` is neither, a member is not of this community, or `out` does not fit.
     """
     cutoffs = observations.cutoff_us
     if isinstance(plan, Catalogue):
@@ -47,15 +69,96 @@ def build_features(community: Community, observations: Observations, plan: Plan 
     if not isinstance(plan, Plan):
         raise InputError(f"plan is a {type(plan).__name__}; give a Plan or a Catalogue.")
     codes = community.codes(observations.frame["member_id"])
+    values = _checked(out, (len(codes), len(plan.columns)))
     joined = community.members.joined_us[codes]
-    values = np.empty((len(codes), len(plan.columns)), np.float32)
     for rows, account_of in _by_accounts(community, codes, cutoffs):
-        values[rows] = sweep(
-            plan, community.log, codes[rows], cutoffs[rows], account_of=account_of, joined=joined[rows]
+        for some, log in _by_members(community, codes, rows, account_of):
+            for block in _blocks(some):
+                # A slice is written where it lies; rows that lie apart are swept, then put in their places.
+                target = values[block] if isinstance(block, slice) else None
+                found = sweep(
+                    plan,
+                    log,
+                    codes[block],
+                    cutoffs[block],
+                    account_of=account_of,
+                    joined=joined[block],
+                    out=target,
+                )
+                if target is None:
+                    values[block] = found
+    return pd.DataFrame(values, index=observations.index, columns=pd.Index(plan.column_names), copy=False)
+
+
+def _checked(out: NDArray[np.float32] | None, shape: tuple[int, int]) -> NDArray[np.float32]:
+    if out is None:
+        return np.empty(shape, np.float32)
+    if not isinstance(out, np.ndarray):
+        raise InputError(f"out is a {type(out).__name__}; give a NumPy array, such as a memory map.")
+    if out.shape != shape or out.dtype != np.float32 or not (out.flags.c_contiguous and out.flags.writeable):
+        raise InputError(
+            f"out is {out.dtype} of shape {out.shape}; give a writable float32 array of shape {shape} in C order."
         )
-    return pd.DataFrame(
-        values, index=observations.index, columns=pd.Index(plan.column_names), dtype=np.float32
+    # A plain array over the same memory: operations on a memory map make memory maps.
+    return out.view(np.ndarray)
+
+
+def _blocks(rows: Codes) -> Iterator[slice | Codes]:
+    """Yield one slice where the rows are consecutive, else parts of them."""
+    if not len(rows):
+        return
+    if rows[-1] - rows[0] == len(rows) - 1:
+        yield slice(int(rows[0]), int(rows[-1]) + 1)
+        return
+    yield from (rows[at : at + ROWS_AT_ONCE] for at in range(0, len(rows), ROWS_AT_ONCE))
+
+
+def _by_members(
+    community: Community, codes: Codes, rows: Codes, account_of: Codes | None
+) -> Iterator[tuple[Codes, EncodedLog]]:
+    """Yield observations with the part of the log that tells all about them; a short log is one part."""
+    log = community.log
+    if len(log) <= EVENTS_AT_ONCE:
+        yield rows, log
+        return
+    members = len(community.members)
+    # Who shares an account is in one part, since each counts as the others' colleague.
+    owner = np.arange(members, dtype=np.int64)
+    if account_of is not None:
+        owner = np.where(account_of >= 0, account_of + members, owner)
+    size = rows_per_member(log.actor, members)
+    if log.other is not None:
+        size += rows_per_member(log.other, members)
+    part = np.full(int(owner.max(initial=-1)) + 1, -1, np.int64)
+    asked = np.unique(owner[codes[rows]])
+    part[asked] = part_of(
+        np.bincount(owner, size, minlength=len(part))[asked].astype(np.int64), EVENTS_AT_ONCE
     )
+    part = part[owner]
+    columns = [log.actor] if log.other is None else [log.actor, log.other]
+    of_rows = part[codes[rows]]
+    order = np.argsort(of_rows, kind="stable")
+    pieces = np.split(rows[order], np.flatnonzero(np.diff(of_rows[order])) + 1)
+    for some, events in zip(pieces, rows_of_parts(part, *columns), strict=True):
+        yield some, _some_of(log, events)
+
+
+def _some_of(log: EncodedLog, rows: NDArray[np.integer[Any]]) -> EncodedLog:
+    """Return some rows of a log, with its dictionaries."""
+    taken = {
+        one.name: getattr(log, one.name)[rows]
+        for one in fields(log)
+        if isinstance(getattr(log, one.name), np.ndarray) and not one.name.startswith("tag_")
+    }
+    if log.tag_offsets is not None and log.tag_codes is not None:
+        start = log.tag_offsets[rows]
+        size = log.tag_offsets[1:][rows] - start
+        offsets = np.append(0, np.cumsum(size))
+        taken["tag_offsets"] = offsets
+        taken["tag_codes"] = log.tag_codes[
+            np.repeat(start - offsets[:-1], size) + np.arange(offsets[-1], dtype=np.int64)
+        ]
+    return replace(log, **taken)
 
 
 def _by_accounts(community: Community, codes: Codes, cutoffs: Codes) -> Iterator[tuple[Codes, Codes | None]]:
@@ -65,12 +168,12 @@ def _by_accounts(community: Community, codes: Codes, cutoffs: Codes) -> Iterator
         yield everything, None
         return
     member, at = community.members.account_changes()
+    if not len(at):
+        yield everything, community.peer_account_at(int(cutoffs.max()))
+        return
     # A change counts where its member was seen or asked for before it; most begin with the member.
-    log = community.log
-    seen = np.full(len(community.members), np.iinfo(np.int64).max)
+    seen = community.first_seen_us.copy()
     np.minimum.at(seen, codes, cutoffs - 1)
-    acted = log.actor >= 0
-    np.minimum.at(seen, log.actor[acted], log.time[acted])
     epoch = np.searchsorted(np.unique(at[seen[member] <= at]), cutoffs, "left")
     for one in np.unique(epoch):
         rows = everything[epoch == one]
