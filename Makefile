@@ -82,7 +82,7 @@ clean: ## Remove everything that make and the tools have made
 	rm -rf .venv build demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml uv.lock
+$(STAMP): pyproject.toml uv.lock setup.py $(wildcard src/leadlight/kernels/csrc/*)
 	@python=; for each in $(PYTHONS); do \
 		if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$each; break; fi; done; \
 	if [ -z "$$python" ]; then \

@@ -1,6 +1,8 @@
-"""Check that sdist and wheel hold the code and its types, the licence, and nobody's data."""
+"""Check that sdist and wheel hold the code and its types, the kernels, the licence, and nobody's data."""
 
+import shutil
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -17,12 +19,28 @@ with tarfile.open(sdist) as archive:
 
 faults = [
     f"{wheel.name} lacks {name}"
-    for name in ("leadlight/py.typed", "leadlight/cli/__init__.py")
+    for name in ("leadlight/py.typed", "leadlight/cli/__init__.py", "leadlight/kernels/_native.pyi")
     if name not in in_wheel
 ]
 faults += [f"{wheel.name} holds {n}" for n in in_wheel if not n.startswith(("leadlight/", "leadlight-"))]
 faults += [f"{wheel.name} holds data: {n}" for n in in_wheel if n.endswith(DATA)]
 faults += [f"{sdist.name} holds data: {n}" for n in in_sdist if n.endswith(DATA) or n.startswith("data/")]
+faults += [f"{wheel.name} holds C: {n}" for n in in_wheel if n.endswith((".c", ".h"))]
+faults += [
+    f"{sdist.name} lacks {name}"
+    for name in (
+        "setup.py",
+        *(f"src/leadlight/kernels/csrc/{part}" for part in ("module.c", "native.h", "sweep.c")),
+    )
+    if name not in in_sdist
+]
+# One binary for all Pythons; without a compiler or headers there is none, and the NumPy reference does the work.
+compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+can_build = shutil.which(compiler) and (Path(sysconfig.get_paths()["include"]) / "Python.h").exists()
+if can_build and not any(n.startswith("leadlight/kernels/_native.") and n.endswith(".so") for n in in_wheel):
+    faults.append(f"{wheel.name} lacks the native kernels, although {compiler} and Python.h are here")
+if "-abi3-" not in wheel.name:
+    faults.append(f"{wheel.name} is for one version of Python; its tag should say abi3")
 if not any(name.endswith("licenses/LICENSE") for name in in_wheel):
     faults.append(f"{wheel.name} lacks the licence")
 if wheel.stat().st_size > LARGEST:

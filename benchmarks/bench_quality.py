@@ -1,82 +1,111 @@
-"""How the parts of the learner do on travel's validation windows, all of them before the test period.
+"""Who would have bought: LeadClassifier beside other learners on the same rows, with intervals over accounts.
 
-Run: make bench, or python benchmarks/bench_quality.py. Prints average precision and log loss per window and their means.
+Run: make bench, or python benchmarks/bench_quality.py: the validation periods, which lie before everything that the judge
+scores, and learners without a search. make bench-quality, or --judge --automl: the judge's periods, for the end of a
+development and not to steer it by. See README.md beside this file; what is run is kept in build/quality, and a run that
+was broken off goes on.
 """
 
+import argparse
+import sys
+import time
 from pathlib import Path
 
-import lightgbm as lgb
-import numpy as np
-from sklearn.metrics import average_precision_score, log_loss
+from peers.measure import machine
+from quality import capped_points, lead_tables, tables
+from quality.case import ROOT, Source
+from quality.communities import BEER, TRAVEL, Simulator
+from quality.environments import OURS
+from quality.judgement import Judgement
+from quality.runs import Contestant, Runs
 
 import leadlight as ll
-from leadlight.estimators.parts import SMALL, fit_linear
-from leadlight.kernels.linear import linear_margin, sigmoid
 
-TRAVEL = Path(__file__).parents[1] / "data" / "travel"
-WINDOWS = (
-    ("2013-09-01", "2013-12-01", "2014-06-01"),
-    ("2014-03-01", "2014-06-01", "2014-12-01"),
-    ("2014-09-01", "2014-12-01", "2015-06-01"),
-    ("2015-03-01", "2015-06-01", "2015-12-01"),
-)
-"""Training matures by the first date; validation cutoffs lie from the second to the third."""
-
-STOCK = {"learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 20, "max_bin": 255}
+LEADS = ROOT.parent / "shared" / "data" / "leads"
+VERSIONS = ("lightgbm", "scikit-learn", "pandas", "numpy")
+PLAIN = ("LightGBM", "XGBoost", "CatBoost", "HistGradientBoosting", "ridge logistic")
 
 
-def trees(settings, rounds):
-    """Return a scorer of boosted trees alone."""
-
-    def score(X, y, groups, times, later):
-        fixed = {"objective": "binary", "verbosity": -1, "seed": 0, "deterministic": True, "num_threads": 2}
-        booster = lgb.train({**fixed, **settings}, lgb.Dataset(X.to_numpy(float), y), rounds)
-        return booster.predict(later.to_numpy(float))
-
-    return score
+def say(text: str) -> None:
+    """Say on the other stream what is going on: the tables alone are the output."""
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def ridge(X, y, groups, times, later):
-    """Score by the linear part alone."""
-    part = fit_linear(X.to_numpy(float), y.astype(float), np.ones(len(y)), 0.02)
-    return sigmoid(linear_margin(np.ascontiguousarray(later.to_numpy(float)), *part.arrays, part.intercept))
+def arguments() -> argparse.Namespace:
+    found = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    period = found.add_mutually_exclusive_group()
+    period.add_argument(
+        "--validation", dest="period", action="store_const", const="validation", help="the default"
+    )
+    period.add_argument(
+        "--judge", dest="period", action="store_const", const="judge", help="later than anything seen"
+    )
+    found.set_defaults(period="validation")
+    found.add_argument(
+        "--cases", default="", help="begin of the names, divided by ';': 'travel;simulator, 10 won'"
+    )
+    found.add_argument(
+        "--only", default="", help="contestants beside ours, divided by commas: 'CatBoost,FLAML'"
+    )
+    found.add_argument(
+        "--automl", action="store_true", help="FLAML and AutoGluon, too, with our fit's time and with more"
+    )
+    found.add_argument("--automl-seconds", type=float, default=120.0, help="the longer budget")
+    found.add_argument("--threads", type=int, default=2)
+    found.add_argument("--leads", type=Path, default=LEADS, help="folder of the lead tables")
+    found.add_argument("--skip-points", action="store_true", help="leave out the part against capped points")
+    found.add_argument("--list", action="store_true", help="print the names of cases and contestants")
+    found.add_argument("--out", type=Path, help="write the tables to this file, too")
+    return found.parse_args()
 
 
-def blend(X, y, groups, times, later):
-    """Score by LeadClassifier as it ships."""
-    model = ll.LeadClassifier(n_jobs=2).fit(X, y, groups=groups, times=times)
-    return model.predict_proba(later)[:, 1]
-
-
-SCORERS = {
-    "trees, stock": trees(STOCK, 100),
-    "trees, small": trees(SMALL, 160),
-    "ridge": ridge,
-    "LeadClassifier": blend,
-}
+def contestants(given: argparse.Namespace) -> list[Contestant]:
+    found = [Contestant(name, name) for name in (OURS, *PLAIN)]
+    if given.automl:
+        for name in ("FLAML", "AutoGluon"):
+            found.append(Contestant(f"{name}, our time", name, 0.0))
+            found.append(Contestant(f"{name}, {given.automl_seconds:g} s", name, given.automl_seconds))
+    wanted = [name.strip() for name in given.only.split(",") if name.strip()]
+    return [c for c in found if not wanted or c.name == OURS or c.learner in wanted]
 
 
 def main() -> None:
-    """Print the table."""
-    community = ll.read_stackexchange(TRAVEL)
-    rows = ll.observe(community, every="30d", horizon="90d", enters_on="question", end="2015-12-01")
-    plan = ll.QUESTION_COMMUNITY.compile(community, "2013-09-01")
-    results = {name: [] for name in SCORERS}
-    for until, start, stop in WINDOWS:
-        train, later = rows.split(until, start)
-        later = later.take(later.cutoff_us < np.datetime64(stop, "us").astype(np.int64))
-        X, X_later = (ll.build_features(community, part, plan) for part in (train, later))
-        y, y_later = train.label.to_numpy(int), later.label.to_numpy(int)
-        print(f"until {until}: {y.sum()} positive rows to train on, {y_later.sum()} to judge by", flush=True)
-        for name, scorer in SCORERS.items():
-            p = scorer(X, y, train.groups, train.cutoff_us, X_later)
-            results[name].append((average_precision_score(y_later, p), log_loss(y_later, p)))
-    print(f"\n{'':16s}{'average precision per window':36s}{'mean':>8s}{'log loss':>10s}")
-    for name, found in results.items():
-        precision, loss = np.array(found).T
-        print(
-            f"{name:16s}{'  '.join(f'{v:.3f}' for v in precision):36s}{precision.mean():8.3f}{loss.mean():10.4f}"
-        )
+    given = arguments()
+    sources: list[Source] = [TRAVEL, BEER, Simulator()]
+    sources += [kind(given.leads) for kind in (lead_tables.XEducation, lead_tables.Olist, lead_tables.Bank)]
+    wanted = [name.strip() for name in given.cases.split(";") if name.strip()]
+    field = contestants(given)
+    plan = {
+        s: [n for n in s.case_names(given.period) if not wanted or n.startswith(tuple(wanted))]
+        for s in sources
+    }
+    if given.list:
+        print("\n".join(n for names in plan.values() for n in names), *(c.name for c in field), sep="\n")
+        return
+    lines: list[str] = []
+
+    def show(found: list[str]) -> None:
+        print("\n".join(found), flush=True)
+        lines.extend(found)
+        if given.out:
+            given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+    show([f"{machine(VERSIONS)}, leadlight {ll.__version__}", f"Period: {given.period}."])
+    runs, judgements = Runs(given.threads, say), []
+    for source, names in plan.items():
+        if not names:
+            continue
+        if why := source.absent():
+            show([f"\n### {source.name}\n\nLeft out: {why}."])
+            continue
+        for case in source.prepare(given.period, names, say):
+            found = {c.name: [runs.get(draw, c) for draw in case.draws] for c in field}
+            judgements.append(Judgement(case, found))
+            show(tables.case_table(judgements[-1]))
+    if judgements:
+        show(tables.summary(judgements))
+    if not given.skip_points and not wanted:
+        show(capped_points.table(given.period, given.threads, say))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
-import numpy as np
 import pytest
+from tests.features.faults import LEAKS, plant
 
-import leadlight.kernels.columns as columns_module
-import leadlight.kernels.sweep as sweep_module
 from leadlight.behaviours import (
     CORPORATE_COMMUNITY,
     PASSIVE_CANDIDATE,
@@ -22,7 +21,6 @@ from leadlight.behaviours import (
 from leadlight.community import Community
 from leadlight.community.members import Members
 from leadlight.errors import InputError
-from leadlight.kernels.stream import Stream
 from leadlight.simulate import simulate_community
 from leadlight.testing import assert_point_in_time
 
@@ -72,15 +70,6 @@ def test_the_community_is_not_changed(community):
 PEERS = Catalogue([Behaviour("has colleagues", (Peers(Count(window="all")),), reason="")])
 
 
-def counts_the_cutoff(patch):
-    original = Stream.position
-    patch.setattr(Stream, "position", lambda self, entity, before: original(self, entity, before + 1))
-
-
-def ignores_when_rows_became_known(patch):
-    patch.setattr(sweep_module, "_late", lambda log, entity, *rest: np.zeros(len(entity), bool))
-
-
 def reads_vocabularies_from_the_future(patch):
     original = Community.vocabulary
 
@@ -102,47 +91,32 @@ def takes_domains_as_of_today(patch):
     patch.setattr(Members, "domain_at", lambda self, code, at: self.domain[code])
 
 
-def divides_by_a_global_maximum(patch):
-    def count(block, column):
-        side = block.side(column.keys[0]) if column.keys else "given"
-        everything = [block._running(k, side) for k in column.keys]
-        top = max((int(r[-1]) for r in everything if r is not None), default=0)
-        total = block.total(column.keys, column.windows[0])
-        return block.missing() if total is None else total / max(top, 1)
-
-    patch.setitem(columns_module._OPERATIONS, "count", count)
-
-
-def counts_the_whole_day_of_the_cutoff(patch):
-    original = Stream.position
-    day = 86_400_000_000
-    patch.setattr(
-        Stream, "position", lambda self, entity, before: original(self, entity, (before // day + 1) * day)
-    )
+def planted(leak):
+    """A fault in what the sweep is given, for every kernel."""
+    fault = partial(plant, change=LEAKS[leak])
+    fault.__name__ = leak
+    return fault
 
 
 @pytest.mark.parametrize(
-    ("plant", "catalogue"),
+    ("fault", "catalogue"),
     [
-        (counts_the_cutoff, CORPORATE_COMMUNITY),
-        (ignores_when_rows_became_known, CORPORATE_COMMUNITY),
+        *((planted(leak), CORPORATE_COMMUNITY) for leak in LEAKS),
         (reads_vocabularies_from_the_future, CORPORATE_COMMUNITY),
         (takes_accounts_as_of_today, PEERS),
         (takes_employees_as_of_today, PEERS),
         (takes_domains_as_of_today, CORPORATE_COMMUNITY),
-        (divides_by_a_global_maximum, QUESTION_COMMUNITY),
-        (counts_the_whole_day_of_the_cutoff, CORPORATE_COMMUNITY),
     ],
     ids=lambda v: getattr(v, "__name__", ""),
 )
-def test_a_planted_fault_is_found(community, monkeypatch, plant, catalogue):
-    plant(monkeypatch)
+def test_a_planted_fault_is_found(community, monkeypatch, fault, catalogue):
+    fault(monkeypatch)
     with pytest.raises(AssertionError):
         assert_point_in_time(community, catalogue)
 
 
 def test_the_error_names_behaviour_column_member_and_cutoff(table, monkeypatch):
-    counts_the_cutoff(monkeypatch)
+    plant(monkeypatch, LEAKS["the cutoff itself counts"])
     asks = Behaviour("asks", (Count("question", window="28d"),), reason="")
     with pytest.raises(AssertionError) as raised:
         assert_point_in_time(

@@ -26,7 +26,9 @@ def plant(patch: pytest.MonkeyPatch, change: Change) -> None:
         inputs = change({"plan": plan, "log": log, "entity": entity, "cutoff": cutoff, **more})
         divide = inputs.pop("divide", 1)
         first = [inputs.pop(name) for name in ("plan", "log", "entity", "cutoff")]
-        return sweep(*first, **inputs) / np.float32(divide)
+        found = sweep(*first, **inputs)
+        found /= np.float32(divide)
+        return found
 
     patch.setattr(batch_module, "sweep", faulty)
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import leadlight.kernels.columns as columns_module
-import leadlight.kernels.sweep as sweep_module
+import leadlight.kernels.sweep_reference as reference_module
 from leadlight.behaviours import (
     Behaviour,
     Catalogue,
@@ -33,6 +33,7 @@ from leadlight.behaviours import (
 )
 from leadlight.community import Community
 from leadlight.features import build_features
+from leadlight.kernels.native import VARIABLE, extension
 from leadlight.moments import ALL, DAY_US, moment_us
 from leadlight.observations import Observations
 
@@ -113,7 +114,11 @@ row = st.fixed_dictionaries(
 logs = st.lists(row, min_size=1, max_size=30)
 CUTOFFS = [START + timedelta(hours=h) for h in (0, 12, 24, 60, 72, 168, 240, 400)]
 THOROUGH = settings(
-    derandomize=True, deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+    derandomize=True,
+    deadline=None,
+    max_examples=60,
+    # The kernel is chosen by a variable of the environment, the same for all examples of a test.
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 QUICK = settings(THOROUGH, max_examples=20)
 
@@ -322,12 +327,26 @@ def features(log: list[dict], cutoffs: list[datetime] = CUTOFFS):
     return build_features(community, observations(cutoffs), CATALOGUE.compile(community, None, min_members=1))
 
 
+@pytest.fixture(params=["native", "reference"])
+def kernel(request, monkeypatch):
+    if request.param == "native" and extension() is None:
+        pytest.skip("the extension was not built")
+    monkeypatch.setenv(VARIABLE, request.param)
+
+
+@pytest.fixture
+def reference(monkeypatch):
+    monkeypatch.setenv(VARIABLE, "reference")
+
+
+@pytest.mark.usefixtures("kernel")
 @THOROUGH
 @given(logs)
 def test_every_column_is_what_its_definition_says(drawn):
     check_against_definitions(drawn)
 
 
+@pytest.mark.usefixtures("kernel")
 @QUICK
 @given(logs, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(same, drawn, random):
@@ -336,6 +355,7 @@ def test_the_order_of_rows_does_not_matter(same, drawn, random):
     assert same(features(log), features(shuffled))
 
 
+@pytest.mark.usefixtures("kernel")
 @QUICK
 @given(logs)
 def test_all_cutoffs_at_once_equal_one_at_a_time(same, drawn):
@@ -344,17 +364,19 @@ def test_all_cutoffs_at_once_equal_one_at_a_time(same, drawn):
     assert same(features(log), apart)
 
 
+@pytest.mark.usefixtures("reference")
 @QUICK
 @given(logs)
 def test_small_blocks_equal_one_block(same, drawn):
     log = events(drawn)
     whole = features(log)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep_module, "BLOCK_ROWS", 3)
-        patch.setattr(sweep_module, "LATE_PAIRS", 5)
+        patch.setattr(reference_module, "BLOCK_ROWS", 3)
+        patch.setattr(reference_module, "LATE_PAIRS", 5)
         assert same(whole, features(log))
 
 
+@pytest.mark.usefixtures("reference")
 @QUICK
 @given(logs)
 def test_the_exact_path_for_late_rows_equals_the_quick_one_where_nothing_is_late(same, drawn):
@@ -362,7 +384,7 @@ def test_the_exact_path_for_late_rows_equals_the_quick_one_where_nothing_is_late
     whole = features(log)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Community, "log", property(_all_late))
-        patch.setattr(sweep_module, "_late", lambda log, entity, *rest: np.ones(len(entity), bool))
+        patch.setattr(reference_module, "_late", lambda log, entity, *rest: np.ones(len(entity), bool))
         assert same(whole, features(log))
 
 
@@ -373,6 +395,7 @@ def _all_late(community: Community):
     return dataclasses.replace(log, visible_from=log.time)
 
 
+@pytest.mark.usefixtures("reference")
 def test_late_blocks_bound_their_pairs_by_what_members_receive_too(monkeypatch):
     received = [
         {
@@ -386,15 +409,15 @@ def test_late_blocks_bound_their_pairs_by_what_members_receive_too(monkeypatch):
     received[0]["known_at"] = START + timedelta(days=5)
     community = Community(received)
     sizes = []
-    original = sweep_module._known_pairs
+    original = reference_module._known_pairs
 
     def counting(log, code, wanted, cutoff):
         pairs = original(log, code, wanted, cutoff)
         sizes.append(len(pairs[0]))
         return pairs
 
-    monkeypatch.setattr(sweep_module, "_known_pairs", counting)
-    monkeypatch.setattr(sweep_module, "LATE_PAIRS", 12)
+    monkeypatch.setattr(reference_module, "_known_pairs", counting)
+    monkeypatch.setattr(reference_module, "LATE_PAIRS", 12)
     ann = [{"member_id": "ann", "cutoff": START + timedelta(days=1 + d)} for d in range(4)]
     asked = Catalogue([Behaviour("b", (Count("view", side="received"),), reason="")])
     found = build_features(community, Observations.from_frame(ann), asked)
@@ -430,6 +453,7 @@ FAULTS = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("reference")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_definitions_kill_a_planted_fault(monkeypatch, fault):
     operation, plant = FAULTS[fault]

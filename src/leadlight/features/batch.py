@@ -15,6 +15,7 @@ from leadlight.community import Community
 from leadlight.community.counting import part_of, rows_of_parts, rows_per_member
 from leadlight.errors import InputError
 from leadlight.kernels.log import EncodedLog
+from leadlight.kernels.native import native_kernels
 from leadlight.kernels.sweep import sweep
 from leadlight.observations import Observations
 from leadlight.plan import Plan
@@ -23,9 +24,12 @@ Codes = NDArray[np.int64]
 
 
 EVENTS_AT_ONCE = 1_000_000
-"""Rows of the log that are swept at once; a longer log is taken in parts, each that of whole members.
+"""Rows of the log that the reference sweeps at once; a longer log is taken in parts, each that of whole members.
 
-The NumPy sweep holds a running sum of 8 bytes for each of them and each key of the plan: 2.4 GB for 300 keys."""
+It holds a running sum of 8 bytes for each of them and each key of the plan: 2.4 GB for 300 keys."""
+
+NATIVE_EVENTS_AT_ONCE = 100_000_000
+"""The native kernel packs a million rows at a time by itself; parts only bound what it knows of where they lie."""
 
 ROWS_AT_ONCE = 1 << 18
 """Observations that are swept at once where their rows of the result lie apart."""
@@ -37,6 +41,7 @@ def build_features(
     plan: Plan | Catalogue,
     *,
     out: NDArray[np.float32] | None = None,
+    threads: int = 1,
 ) -> pd.DataFrame:
     """Compute the plan's columns for every observation.
 
@@ -51,6 +56,8 @@ def build_features(
     out : float32 array of shape (observations, columns), optional
         Written in place, part by part: `np.lib.format.open_memmap` makes one on disk for a result that memory does not
         hold. By default a new array.
+    threads : int
+        Threads of the native kernel; the result does not depend on it.
 
     Returns
     -------
@@ -84,6 +91,7 @@ def build_features(
                     account_of=account_of,
                     joined=joined[block],
                     out=target,
+                    threads=threads,
                 )
                 if target is None:
                     values[block] = found
@@ -118,7 +126,8 @@ def _by_members(
 ) -> Iterator[tuple[Codes, EncodedLog]]:
     """Yield observations with the part of the log that tells all about them; a short log is one part."""
     log = community.log
-    if len(log) <= EVENTS_AT_ONCE:
+    at_once = EVENTS_AT_ONCE if native_kernels() is None else NATIVE_EVENTS_AT_ONCE
+    if len(log) <= at_once:
         yield rows, log
         return
     members = len(community.members)
@@ -131,9 +140,7 @@ def _by_members(
         size += rows_per_member(log.other, members)
     part = np.full(int(owner.max(initial=-1)) + 1, -1, np.int64)
     asked = np.unique(owner[codes[rows]])
-    part[asked] = part_of(
-        np.bincount(owner, size, minlength=len(part))[asked].astype(np.int64), EVENTS_AT_ONCE
-    )
+    part[asked] = part_of(np.bincount(owner, size, minlength=len(part))[asked].astype(np.int64), at_once)
     part = part[owner]
     columns = [log.actor] if log.other is None else [log.actor, log.other]
     of_rows = part[codes[rows]]

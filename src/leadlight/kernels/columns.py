@@ -217,12 +217,15 @@ def _entropy(block: _Block, column: Column) -> Values:
         if count is None:
             return block.missing()
         total += count
-        weighted += _x_log2_x(count)
-    return np.where(total > 0, (_x_log2_x(total) - weighted) / ENTROPY_SCALE / np.maximum(total, 1), np.nan)
+        weighted += x_log2_x(count)
+    return np.where(total > 0, (x_log2_x(total) - weighted) / ENTROPY_SCALE / np.maximum(total, 1), np.nan)
 
 
-def _x_log2_x(count: Codes) -> Codes:
-    """Return x log2 x in 2^24 fixed point: sums of integers do not depend on their order."""
+def x_log2_x(count: Codes) -> Codes:
+    """Return x log2 x in 2^24 fixed point, of which the native kernel reads a table.
+
+    Sums of integers do not depend on their order.
+    """
     positive = np.maximum(count, 1)
     return np.rint(positive * np.log2(positive) * ENTROPY_SCALE).astype(np.int64)
 
