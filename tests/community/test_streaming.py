@@ -347,7 +347,7 @@ print((peak() - before) * (1024 if sys.platform == "linux" else 1))
 
 
 def test_a_csv_larger_than_the_memory_it_takes(tmp_path):
-    """Read at once it takes more than its size, in batches what DuckDB needs for files of any size: about 300 MB."""
+    """Read at once it takes more than its size, in batches what DuckDB needs for files of any size: 300 to 400 MB."""
     header = "member_id,occurred_at,action,event_id,value\n"
     text = "x" * 800
     with (tmp_path / "large.csv").open("w") as file:
@@ -363,4 +363,4 @@ def test_a_csv_larger_than_the_memory_it_takes(tmp_path):
         command = [sys.executable, "-c", BOUNDED, str(tmp_path), *map(str, sizes)]
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
-    assert 1.3 * growth(20_000, 20_000, 50_000) < size < growth(10**7, 10**7, 10**7)
+    assert 1.1 * growth(20_000, 20_000, 50_000) < size < growth(10**7, 10**7, 10**7)

@@ -26,7 +26,7 @@ from tests.features.generated import (
     worlds,
 )
 
-import leadlight.community.community as community_module
+import leadlight.community.repeats as repeats_module
 from leadlight.behaviours import Count, Peers, Recency, Tenure
 from leadlight.community import Community
 from leadlight.community.members import Members
@@ -233,9 +233,11 @@ def lets_the_last_correction_win(patch):
         known = visible_from(activity)
         order = np.lexsort((time_us(activity, "occurred_at", 0), known))[::-1]
         ids = activity["event_id"].to_pandas().iloc[order]
-        return activity.take(np.sort(order[(~ids.duplicated() | ids.isna()).to_numpy()])), 0
+        repeated = np.zeros(activity.num_rows, bool)
+        repeated[order] = (ids.duplicated() & ids.notna()).to_numpy()
+        return repeated
 
-    patch.setattr(community_module, "drop_repeated_events", last)
+    patch.setattr(repeats_module, "repeated_events", last)
 
 
 FAULTS = {

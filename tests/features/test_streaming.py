@@ -67,6 +67,7 @@ def test_parts_of_the_log_give_the_features_of_the_whole(asked, same, monkeypatc
         (spool, "SPILL_ROWS", 10),
         (spool, "BLOCK_ROWS", 64),
         (batch, "EVENTS_AT_ONCE", events),
+        (batch, "NATIVE_EVENTS_AT_ONCE", events),
         (batch, "ROWS_AT_ONCE", 5),
     ):
         monkeypatch.setattr(module, name, value)
@@ -81,6 +82,7 @@ def test_a_part_holds_only_its_own_rows(asked, monkeypatch):
     seen = []
     real = batch.sweep
     monkeypatch.setattr(batch, "sweep", lambda plan, log, *rest, **named: seen.append(len(log)) or real(plan, log, *rest, **named))  # fmt: skip
+    monkeypatch.setattr(batch, "NATIVE_EVENTS_AT_ONCE", 50)
     monkeypatch.setattr(batch, "EVENTS_AT_ONCE", 50)
     build_features(Community(log, members=members), rows, plan)
     assert len(seen) > 5
@@ -90,6 +92,7 @@ def test_a_part_holds_only_its_own_rows(asked, monkeypatch):
 def test_a_memory_map_is_filled_in_place_and_not_copied(asked, same, tmp_path, monkeypatch):
     plan, expected = whole(asked)
     log, members, rows = asked
+    monkeypatch.setattr(batch, "NATIVE_EVENTS_AT_ONCE", 100)
     monkeypatch.setattr(batch, "EVENTS_AT_ONCE", 100)
     out = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float32, expected.shape)
     found = build_features(Community(log, members=members), rows, plan, out=out)

@@ -164,6 +164,31 @@ def test_a_scorer_computes_the_rows_of_build_features():
         np.testing.assert_array_equal(found, row.to_numpy(), err_msg=str(person))
 
 
+@pytest.mark.parametrize(
+    "feature",
+    [
+        Completeness(),
+        Visits(measure="last_visit"),
+        Count("connect", side="received"),
+        Distinct("tag"),
+        Tenure(),
+    ],
+)
+def test_a_plan_of_one_feature_reads_all_that_this_feature_needs(feature):
+    events, people = log_of_a_community(6, members=4)
+    # Updates at one time: what was filled last is told by the durations.
+    same = {"occurred_at": "2024-04-02T10:00:00", "action": "profile_update", "field": "title"}
+    for i, person in enumerate(people):
+        for seconds, text in ((5.0, "x"), (9.0, ""))[:: 1 if i % 2 else -1]:
+            given = {**same, "member_id": person["member_id"], "duration_s": seconds, "value": text}
+            events.append({key: given.get(key) for key in events[0]})
+    plan, expected = batch(
+        events, people, ("2024-05-01",), Catalogue([Behaviour("acts", (feature,), reason="")])
+    )
+    found = [online(plan, events, person, "2024-05-01") for person in people]
+    np.testing.assert_array_equal(found, expected[:, 0])
+
+
 def test_events_of_others_change_nothing():
     events, people = log_of_a_community(9)
     plan, _ = batch(events, people, ("2024-05-01",))
@@ -248,6 +273,23 @@ def test_no_history_needs_a_cutoff(plan):
         encode_events([], plan)
 
 
+def test_what_no_column_of_the_plan_reads_is_not_looked_at(plan):
+    ignored = ask("2024-03-30", group_id=["a"], field={}, value={})
+    assert value(plan, "question_count_all", [ignored]) == 1
+
+
+def test_all_logs_of_a_plan_have_the_same_dictionaries(plan):
+    first = encode_events([ask("2024-03-30", tags=["visa", "jobs"])], plan)[0].dictionaries
+    again = encode_events([{"occurred_at": 1, "action": "view"}], plan)[0].dictionaries
+    assert first is again
+    assert first["tag"] == ("visa",)
+
+
+def test_a_single_event_is_no_table(plan):
+    with pytest.raises(ColumnTypeError, match=r"'occurred_at' of the events is a str.*list of one dict"):
+        encode_events(ask("2024-03-30"), plan)
+
+
 def test_a_table_without_rows_is_no_history(plan):
     assert value(plan, "tag.visa_count_all", pd.DataFrame({"occurred_at": [], "action": []})) == 0
 
@@ -311,7 +353,9 @@ def test_a_time_may_come_in_many_forms(plan, when):
     assert encode_events([ask(when)], plan)[2].at_us == moment_us("2024-03-01T10:00:00") + 1
 
 
-@pytest.mark.parametrize("day", ["2024-03-01", " 2024-03-01 ", date(2024, 3, 1), np.datetime64("2024-03-01")])
+@pytest.mark.parametrize(
+    "day", ["2024-03-01", " 2024-03-01 ", "20240301", date(2024, 3, 1), np.datetime64("2024-03-01")]
+)
 def test_a_day_alone_is_its_last_microsecond(plan, day):
     assert encode_events([ask(day)], plan)[2].at_us == moment_us("2024-03-01") + DAY_US
 
@@ -363,7 +407,15 @@ def test_received_rows_by_domain_are_missing_not_zero():
         ([ask(1)], {"memberid": "b"}, InputError, "did you mean 'member_id'"),
         ([ask(1)], "b", InputError, "give a dict"),
         ([ask(1, tags=5)], None, ColumnTypeError, "tags holds a int"),
-        ([ask(1, duration_s="long")], None, InputError, "duration_s"),
+        ([ask(1), ask(1, duration_s="long")], None, InputError, "duration_s holds a str that is no number"),
+        ([ask(1), ask("2024-03-01"), ask("soon")], None, InputError, "occurred_at of event 2 is 'soon'"),
+        ([ask(1), ask(1.5)], None, InputError, "occurred_at of event 1"),
+        ([ask(1, known_at=None), ask(1, known_at="soon")], None, InputError, "known_at of event 1"),
+        ([ask(pd.Timestamp(1)), ask(pd.NaT)], None, InputError, "occurred_at of event 1 is empty"),
+        ([ask(1), {"occurred_at": 1}], None, InputError, "Event 1 has no action"),
+        ([ask(1) | {"action": ["view"]}], None, ColumnTypeError, "action holds a list; give text"),
+        ([ask(1, member_id="a"), ask(1, member_id=1.5)], None, ColumnTypeError, "member_id holds fractions"),
+        ([ask(1, member_id=1), ask(1, member_id=True)], None, ColumnTypeError, "member_id holds a bool"),
         (["view"], None, ColumnTypeError, "Event 0 is a str"),
         ("view", None, ColumnTypeError, "events is a str"),
         ({"occurred_at": [1, 2], "action": ["view"]}, None, SchemaError, "different lengths"),

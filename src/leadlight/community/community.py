@@ -442,11 +442,19 @@ def _emails_in_log(log: Activity) -> pd.Series[str] | None:
     ids = log.entries["member_id"].to_pylist()
     if "email" in log.codes:
         first = np.full(len(ids), -1, np.int64)
+        since = np.full(len(ids), np.iinfo(np.int64).max)
         for rows in log.blocks():
-            member, email = log.codes["member_id"][rows], log.codes["email"][rows]
-            known = (email >= 0) & (first[member] < 0)
-            found, at = np.unique(member[known], return_index=True)
-            first[found] = email[known][at]
+            told = log.codes["email"][rows] >= 0
+            member, email = log.codes["member_id"][rows][told], log.codes["email"][rows][told]
+            known = log.visible(rows)[told]
+            # The address that was known first, of equals the first by its text: whatever the order of rows.
+            order = np.lexsort((email, known, member))
+            member, email, known = member[order], email[order], known[order]
+            head = np.diff(member, prepend=-1) != 0
+            member, email, known = member[head], email[head], known[head]
+            sooner = known < since[member]
+            sooner |= (known == since[member]) & (email < first[member])
+            first[member[sooner]], since[member[sooner]] = email[sooner], known[sooner]
         named = np.flatnonzero(first >= 0)
         addresses = log.entries["email"].take(pa.array(first[named])).to_pylist()
         return pd.Series(addresses, index=pd.Index([ids[i] for i in named]), dtype=object)

@@ -131,7 +131,7 @@ def _same_domain(
     activity: Activity, actor: Codes, other: Codes | None, members: Members
 ) -> NDArray[np.bool_] | None:
     """Whether the other party's domain is the actor's own; None where domains are unknown."""
-    if not len(members.domains):
+    if not members.knows_domains:
         return None
     codes = {domain: code for code, domain in enumerate(members.domains)}
     given = None

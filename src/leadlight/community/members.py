@@ -44,10 +44,14 @@ class Members:
         newest = frame.drop_duplicates("member_id", keep="last").set_index("member_id")
         facts = newest.reindex(self.ids)
         dated = frame[frame["joined_us"] != NEVER] if "joined_us" in frame else None
-        first = None if dated is None else dated.groupby("member_id")["joined_us"].first()
-        facts["joined_us"] = (
-            NEVER if first is None else first.reindex(self.ids).fillna(NEVER).astype(np.int64)
-        )
+        # The earliest row that says when a member joined; before that row began to hold nobody knew.
+        first = None if dated is None else dated.drop_duplicates("member_id").set_index("member_id")
+        for own, column in (("joined_us", "joined_us"), ("joined_known_us", "valid_us")):
+            facts[own] = (
+                NEVER
+                if first is None
+                else first[column].reindex(self.ids).fillna(NEVER).astype(np.int64).to_numpy()
+            )
         for column in ("account_id", "email", "email_domain", "role", "job_function"):
             if column not in facts:
                 facts[column] = pd.Series(None, index=facts.index, dtype=object)
@@ -66,9 +70,10 @@ class Members:
         else:
             facts["refused"] = False
         self.facts: pd.DataFrame = facts
-        self._dated(frame)
+        self.knows_domains = emails is not None or not {"email", "email_domain"}.isdisjoint(frame.columns)
+        self._dated(frame, emails)
 
-    def _dated(self, frame: pd.DataFrame) -> None:
+    def _dated(self, frame: pd.DataFrame, from_log: pd.Series[str] | None) -> None:
         """Keep what is needed to answer "which role, account or domain had this member then"."""
         start = frame["valid_us"].to_numpy(np.int64) if "valid_us" in frame else np.empty(0, np.int64)
         code = self.ids.get_indexer(pd.Index(frame["member_id"])).astype(np.int64)
@@ -77,15 +82,20 @@ class Members:
         self._row_code: Codes = code[order]
         self._row_start: Codes = start[order]
         self._row_role: NDArray[Any] = _column(frame, "role").to_numpy(object)
-        emails = _column(frame, "email").map(normal_email, na_action="ignore")
+        emails = _column(frame, "email")
+        if from_log is not None:
+            emails = emails.where(emails.notna(), frame["member_id"].map(from_log))
+        emails = emails.map(normal_email, na_action="ignore")
         domains = _column(frame, "email_domain").map(normal_domain, na_action="ignore").astype(object)
         domains = domains.where(domains.notna(), emails.map(email_domain, na_action="ignore"))
         accounts = _column(frame, "account_id")
         facts = self.facts
-        # A company's domain stands for the account where none is given.
-        if not accounts.notna().any():
-            facts["account_id"] = facts["email_domain"].where(~facts["email_domain"].isin(FREE_MAIL))
-            accounts = domains.where(~domains.isin(FREE_MAIL))
+        # A company's domain stands for the account in a table that has none, or none among the facts that hold always:
+        # the first account that anybody gets later must not change what was known before.
+        always = self._row_start == NEVER
+        if "account_id" not in frame or (always.any() and not accounts[always].notna().any()):
+            facts["account_id"] = _or_company(facts["account_id"], facts["email_domain"])
+            accounts = _or_company(accounts, domains)
         self.account_ids: pd.Index[Any] = _distinct(accounts, facts["account_id"])
         self.account: Codes = _codes(facts["account_id"], self.account_ids)
         self._row_account: Codes = _codes(accounts, self.account_ids)
@@ -115,6 +125,11 @@ class Members:
         """When each joined, UTC microseconds; the smallest int64 where unknown."""
         found: Codes = self.facts["joined_us"].to_numpy(np.int64)
         return found
+
+    def joined_at(self, code: Codes, at_us: Codes) -> Codes:
+        """When each joined as known strictly before a time; the smallest int64 where unknown."""
+        known = self.facts["joined_known_us"].to_numpy(np.int64)[code] < at_us
+        return np.where(known, self.joined_us[code], NEVER)
 
     def role_at(self, code: Codes, at_us: Codes) -> NDArray[Any]:
         """Role as known strictly before a time; undated roles hold always, None where unknown."""
@@ -172,6 +187,10 @@ class Members:
     def hash_addresses(self) -> None:
         """Replace e-mail addresses by digests; called once deals are matched."""
         self.facts["email"] = self.facts["email"].map(hashed_email, na_action="ignore").astype(object)
+
+
+def _or_company(account: pd.Series[Any], domain: pd.Series[Any]) -> pd.Series[Any]:
+    return account.astype(object).where(account.notna(), domain.where(~domain.isin(FREE_MAIL)))
 
 
 def _column(frame: pd.DataFrame, name: str) -> pd.Series[Any]:

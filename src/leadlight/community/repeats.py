@@ -74,10 +74,29 @@ def _together(rows: Codes, digest: Codes) -> Iterator[Codes]:
 
 def _suspects(log: ActivityBuilder, ids: pa.ChunkedArray, rows: Codes) -> pa.Table:
     columns = {"event_id": ids.take(pa.array(rows))}
-    for name in ("member_id", "action"):
-        columns[name] = log.entries[name].values.take(pa.array(log.spools[name].array()[rows]))
+    for name in log.columns:
+        if name in log.entries and name in log.spools:
+            codes = log.spools[name].array()[rows]
+            columns[name] = log.entries[name].values.take(pa.array(codes, mask=codes < 0))
+        elif name == "duration_s":
+            columns[name] = pa.array(log.spools[name].array()[rows])
+        elif name in log.arrows and name != "event_id":
+            columns[name] = _as_text(log, name, rows)
     for name in ("occurred_at", "known_at"):
-        if name in log.spools:
+        if name in log.columns:
             # A null is the smallest number here, and there too.
             columns[name] = pa.array(log.spools[name].array()[rows]).cast(UTC)
     return pa.table(columns)
+
+
+def _as_text(log: ActivityBuilder, name: str, rows: Codes) -> pa.Array:
+    """Return values in an order that does not depend on that of the rows: tags by their texts, not by their codes."""
+    taken = log.arrows[name].chunks().take(pa.array(rows)).to_pylist()
+    if name != "tags":
+        return pa.array([None if value is None else str(value) for value in taken], pa.string())
+    tags = log.entries["tags"].values.to_pylist()
+    texts = [
+        None if row is None else "\0".join(sorted(tags[code] for code in row if code is not None))
+        for row in taken
+    ]
+    return pa.array(texts, pa.string())

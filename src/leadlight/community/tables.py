@@ -220,11 +220,14 @@ def same_identifiers(tables: dict[str, pa.Table], columns: tuple[str, ...]) -> d
 def repeated_events(activity: pa.Table) -> Bools:
     """Return which rows repeat an event_id of another row; of each event_id the row known earliest is none of them.
 
-    Equals go by time, action and member, so that the order of rows does not matter.
+    Equals go by time, action, member and then by all else that is there, so that the order of rows does not matter.
     """
     ids = activity["event_id"].to_pandas()
     known = visible_from(activity)
-    ranks = [pc.rank(activity[c], tiebreaker="dense").to_numpy() for c in ("member_id", "action")]
+    last = ("member_id", "action")
+    known_by_time = (*last, "event_id", "occurred_at", "known_at")
+    ties = [c for c in activity.column_names if c not in known_by_time and activity[c].type != pa.null()]
+    ranks = [pc.rank(activity[c], tiebreaker="dense").to_numpy() for c in (*ties, *last)]
     order = np.lexsort((*ranks, time_us(activity, "occurred_at", 0), known))
     ordered = ids.iloc[order]
     found = np.zeros(activity.num_rows, bool)

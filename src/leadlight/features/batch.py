@@ -28,8 +28,8 @@ EVENTS_AT_ONCE = 1_000_000
 
 It holds a running sum of 8 bytes for each of them and each key of the plan: 2.4 GB for 300 keys."""
 
-NATIVE_EVENTS_AT_ONCE = 100_000_000
-"""The native kernel packs a million rows at a time by itself; parts only bound what it knows of where they lie."""
+NATIVE_EVENTS_AT_ONCE = 20_000_000
+"""The native kernel packs a million rows at a time by itself; parts bound its index, some 30 bytes a row."""
 
 ROWS_AT_ONCE = 1 << 18
 """Observations that are swept at once where their rows of the result lie apart."""
@@ -77,7 +77,7 @@ def build_features(
         raise InputError(f"plan is a {type(plan).__name__}; give a Plan or a Catalogue.")
     codes = community.codes(observations.frame["member_id"])
     values = _checked(out, (len(codes), len(plan.columns)))
-    joined = community.members.joined_us[codes]
+    joined = community.members.joined_at(codes, cutoffs)
     for rows, account_of in _by_accounts(community, codes, cutoffs):
         for some, log in _by_members(community, codes, rows, account_of):
             for block in _blocks(some):

@@ -16,7 +16,7 @@ from leadlight.errors import ColumnTypeError, InputError
 from leadlight.moments import DAY_US, moment_us
 from leadlight.runtime.frames import is_null
 
-_DAY_ONLY = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*")
+_DAY_ONLY = re.compile(r"\s*(?:\d{4}-\d{2}-\d{2}|\d{8})\s*")
 _EXACT = 2.0**53
 
 
@@ -34,10 +34,18 @@ def as_time_us(value: Any, name: str, missing: int | None = None) -> int:
         return missing
     if isinstance(value, str):
         value = value.strip()
-    day = isinstance(value, str) and _DAY_ONLY.fullmatch(value) is not None
+        if "W" in value:
+            # The batch path takes no weeks of the year, which the standard library reads.
+            raise InputError(f"{name} is {value!r}; give a date such as '2016-03-01' or a datetime.")
+    day = isinstance(value, str) and names_a_day(value)
     day = day or (isinstance(value, date) and not isinstance(value, datetime))
     day = day or (isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] in "YMWD")
     return moment_us(value, name=name) + (DAY_US - 1 if day else 0)
+
+
+def names_a_day(text: str) -> bool:
+    """Whether ISO text names a day and no time of it."""
+    return _DAY_ONLY.fullmatch(text) is not None
 
 
 def as_id(value: Any, name: str) -> str | None:

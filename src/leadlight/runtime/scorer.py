@@ -214,6 +214,8 @@ class Scorer:
             raise InputError(
                 f"peers is a {type(peers).__name__}; give a dict of peers_* columns and numbers."
             )
+        if not peers:
+            return {}
         known = [column.name for column in self.plan.columns if column.operation == "peers"]
         for name in peers:
             if name not in known:
