@@ -29,7 +29,7 @@ EVENTS_AT_ONCE = 1_000_000
 It holds a running sum of 8 bytes for each of them and each key of the plan: 2.4 GB for 300 keys."""
 
 NATIVE_EVENTS_AT_ONCE = 20_000_000
-"""The native kernel packs a million rows at a time by itself; parts bound its index, some 30 bytes a row."""
+"""The native kernel packs four million rows at a time by itself; parts bound its index, some 30 bytes a row."""
 
 ROWS_AT_ONCE = 1 << 18
 """Observations that are swept at once where their rows of the result lie apart."""

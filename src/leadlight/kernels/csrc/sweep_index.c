@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #endif
 
-#define CHUNK_ENTRIES (1 << 20)
+#define CHUNK_ENTRIES (1 << 22)
 #define MOST_CHUNKS 4096
 
 #define LARGE_PAGE ((uintptr_t)1 << 21)
