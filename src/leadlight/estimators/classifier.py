@@ -1,42 +1,38 @@
-"""LeadClassifier: small trees and a ridge, blended in log-odds and calibrated out of fold."""
+"""LeadClassifier: small trees of two kinds and a ridge, blended in log-odds and calibrated out of fold."""
 
 from __future__ import annotations
 
+import os
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-import lightgbm as lgb
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.model_selection import StratifiedGroupKFold
+from threadpoolctl import threadpool_limits
 
-from leadlight.errors import InputError, LeadlightWarning
+from leadlight.errors import InputError, LeadlightWarning, SchemaError, closest
 from leadlight.estimators.calibration import FEW_POSITIVES, NONE, fit_sigmoid, latest_rows
+from leadlight.estimators.encoder import Encoder, learn_levels
+from leadlight.estimators.folds import measure
+from leadlight.estimators.forest import tree_settings
 from leadlight.estimators.inputs import (
     Infinite,
     check_fitted,
     column_names,
-    index_level,
-    labels,
     matrix,
-    per_row,
-    weights,
 )
-from leadlight.estimators.parts import fit_linear, fit_trees, tree_settings
-from leadlight.kernels.linear import linear_margin, sigmoid
-from leadlight.runtime.lightgbm_text import parse_lightgbm
+from leadlight.estimators.learner import Learner, Recipe
+from leadlight.estimators.rows import Rows
+from leadlight.kernels.linear import sigmoid
+from leadlight.runtime.encoding import Levels
 from leadlight.runtime.model import Model
 
 Values = NDArray[np.float64]
+Booster = Literal["lightgbm", "hist_gradient_boosting"]
 
-SHRINK = 100.0
-"""Won accounts at which the blend trusts what was measured as much as one half."""
-
-ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE = 20_000, 200
-"""Trees and ridge see at most this many negative rows, or so many for each positive, whichever is more."""
+MOST_BAGS = 4
 
 
 class LeadClassifier(ClassifierMixin, BaseEstimator):
@@ -45,13 +41,18 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     blend : bool, default=True
-        Blend the trees with a ridge logistic regression by a weighted mean of log-odds; the weight is chosen by
-        out-of-fold log loss, shrunk towards one half where won accounts are few. False keeps the trees alone.
+        Blend the trees with a ridge logistic regression by a weighted mean of log-odds; the weights are chosen by
+        out-of-fold log loss, shrunk towards .3 for the ridge where won accounts are few. False keeps the trees alone.
     calibration : {"sigmoid", None}, default="sigmoid"
         Map from margin to log-odds, fitted on out-of-fold margins of the latest times that hold 100 positive rows.
         Below 20 positive groups only its intercept is fitted.
-    ridge : float, default=0.02
-        Inverse strength of the ridge penalty.
+    ridge : float, optional
+        Inverse strength of the ridge penalty; None chooses one of five by out-of-fold log loss.
+    booster : {"lightgbm", "hist_gradient_boosting"}, default="lightgbm"
+        What grows the trees; the second is scikit-learn's.
+    monotone : mapping of column to -1 or 1, optional
+        Columns of numbers whose rise may never lower (1) or never raise (-1) the score, in trees and ridge. What a missing
+        value means stays free.
     n_folds : int, default=5
         Folds by group: no account stands on both sides.
     infinite : {"error", "missing"}, default="error"
@@ -62,6 +63,10 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
+    Columns of text or of a categorical type are encoded: trees read target statistics in which no row sees its own label
+    or one of its group, the ridge reads indicators of frequent values. Values that were seen once, or never, count as one
+    value, "other"; a missing one is a value of its own. Explanations are by original column.
+
     Beyond 20,000 negative rows and 200 for each positive one, trees and ridge see a random part of the negatives, weighted
     back to their number; blend and calibration always see all rows.
 
@@ -70,13 +75,18 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (2,)
         The second is the positive class.
     booster_ : lightgbm.Booster
-        The trees, on columns f0..fn.
+        The trees of both kinds in one, on columns f0..fn; with columns of categories, on those of `tree_features`.
+        scikit-learn's HistGradientBoostingClassifier where that was asked for.
     model_ : leadlight.runtime.Model
         The arithmetic that serves: predict_proba delegates to it.
     blend_weight_ : float
         Weight of the linear part.
     settings_ : dict
-        Size of the trees that was chosen.
+        Size and number of the trees and strength of the ridge, as they were chosen.
+    weights_ : tuple of three floats
+        Weights of plain trees, of trees with random thresholds, and of the ridge.
+    levels_ : tuple
+        The known values of each column of categories, None for a column of numbers.
     oof_log_odds_ : ndarray of shape (n,)
         Calibrated out-of-fold log-odds of the training rows; NaN for rows without a label, or where there were too few
         positive groups for folds.
@@ -98,7 +108,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         *,
         blend: bool = True,
         calibration: Literal["sigmoid"] | None = "sigmoid",
-        ridge: float = 0.02,
+        ridge: float | None = None,
+        booster: Booster = "lightgbm",
+        monotone: Mapping[str, int] | None = None,
         n_folds: int = 5,
         infinite: Infinite = "error",
         random_state: int = 0,
@@ -107,6 +119,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.blend = blend
         self.calibration = calibration
         self.ridge = ridge
+        self.booster = booster
+        self.monotone = monotone
         self.n_folds = n_folds
         self.infinite = infinite
         self.random_state = random_state
@@ -126,7 +140,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : frame or array of shape (n, columns)
-            Numbers; NaN is missing.
+            Numbers, text or categories; NaN and None are missing.
         y : array of shape (n,)
             Two classes; rows without a label are dropped and counted.
         sample_weight : array of shape (n,), optional
@@ -140,19 +154,38 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         ------
         InputError
             One class, bad weights, infinite values.
+        ColumnTypeError
+            A column holds times or nested values.
+        SchemaError
+            `monotone` names a column that is not there.
         """
+        if self.booster not in ("lightgbm", "hist_gradient_boosting"):
+            raise InputError(f"booster is {self.booster!r}; use 'lightgbm' or 'hist_gradient_boosting'.")
         if self.calibration not in ("sigmoid", None):
             raise InputError(f"calibration is {self.calibration!r}; use 'sigmoid' or None.")
         if not isinstance(self.n_folds, (int, np.integer)) or self.n_folds < 2:
             raise InputError(f"n_folds is {self.n_folds!r}; give a whole number of at least 2.")
         names = column_names(X)
         self.columns_ = None if names is None else tuple(names)
-        data = _Rows.checked(self, X, y, sample_weight, groups, times, calibrate_on)
+        self.levels_: tuple[Levels | None, ...] = learn_levels(X)
+        data = Rows.checked(
+            X,
+            y,
+            sample_weight,
+            groups,
+            times,
+            calibrate_on,
+            names=self.columns_,
+            levels=self.levels_,
+            infinite=self.infinite,
+            seed=self.random_state,
+        )
         if names is not None:
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         self.n_features_in_ = data.X.shape[1]
+        self.levels_ = self.levels_ or (None,) * self.n_features_in_
         self.classes_ = data.classes
         self.n_positive_groups_ = len(np.unique(data.groups[(data.y > 0) & (data.weight > 0)]))
         self.n_unlabelled_ = data.dropped
@@ -165,69 +198,85 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=2,
             )
         # Rows without weight are not there for the trees, so they must not count towards the size of a leaf.
-        settings, rounds = tree_settings(self.n_positive_groups_, int(np.count_nonzero(data.fit_weight)))
-        self.settings_ = {**settings, "rounds": rounds}
-        oof = self._out_of_fold(data, settings, rounds)
-        self.blend_weight_ = self._choose_blend(data, oof)
         used = np.flatnonzero(data.fit_weight)
-        X_used, y_used, weight_used = data.X[used], data.y[used], data.fit_weight[used]
-        self.booster_ = fit_trees(X_used, y_used, weight_used, settings, rounds, self.random_state, 1)
-        linear = fit_linear(X_used, y_used, weight_used, self.ridge) if self.blend else None
+        recipe = self._recipe(data, used)
+        # The ridge solves small systems: threads of BLAS wait for each other longer than one needs, and add in another order.
+        with threadpool_limits(1, "blas"):
+            return self._fit(data, recipe, used)
+
+    def _fit(self, data: Rows, recipe: Recipe, used: NDArray[np.int64]) -> Self:
+        mixture, margin = measure(
+            data,
+            recipe,
+            n_folds=self.n_folds,
+            won=self.n_positive_groups_,
+            strength=self.ridge,
+            n_jobs=self.n_jobs,
+        )
+        whole = Learner(
+            recipe, data.X[used], data.y[used], data.fit_weight[used], data.groups[used], MOST_BAGS
+        )
+        self.settings_ = {**recipe.settings, "rounds": dict(zip(recipe.kinds, mixture.rounds, strict=False))}
+        self.settings_["ridge"] = mixture.strength if self.blend else None
+        self.weights_ = mixture.weights
+        self.blend_weight_ = mixture.weights[2]
+        self.booster_, trees = whole.trees(mixture)
+        linear = whole.ridges([mixture.strength])[0] if self.blend else None
         self.calibration_ = NONE
         log_odds = np.full(len(data.y), np.nan)
-        if oof is not None:
-            margin = (1 - self.blend_weight_) * oof[:, 0] + self.blend_weight_ * oof[:, 1]
+        if margin is not None:
             self._calibrate(data, margin)
             log_odds = self.calibration_.slope * margin + self.calibration_.intercept
         self.oof_log_odds_ = np.full(data.rows, np.nan)
         self.oof_log_odds_[data.kept] = log_odds
+        self._tree_columns = whole.tree_columns
         self.model_ = Model(
             columns=self.columns_ or tuple(f"f{j}" for j in range(self.n_features_in_)),
-            trees=parse_lightgbm(self.booster_.model_to_string()),
+            trees=trees,
             linear=linear,
             tree_weight=1.0 - self.blend_weight_,
             linear_weight=self.blend_weight_,
             calibration=self.calibration_,
             quantiles=np.empty(0),
             threshold=float("nan"),
+            encoding=whole.encoding,
         )
         return self
 
-    def _out_of_fold(self, data: _Rows, settings: dict[str, Any], rounds: int) -> Values | None:
-        """Margins of both parts, each row by a model that saw nobody of its group; None where folds are impossible."""
-        folds = min(self.n_folds, self.n_positive_groups_, len(np.unique(data.groups[data.y == 0])))
-        if folds < 2:
-            return None
-        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=self.random_state)
-        splits = [
-            (train, test)
-            for train, test in splitter.split(data.X, data.y, data.groups)
-            if 0 < data.y[train[data.fit_weight[train] > 0]].sum() < np.count_nonzero(data.fit_weight[train])
-        ]
-        # Threads: LightGBM and BLAS release the lock, and processes would copy the rows.
-        parts = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(_fold)(
-                data, train, test, settings, rounds, self.ridge if self.blend else None, self.random_state
-            )
-            for train, test in splits
+    def _recipe(self, data: Rows, used: NDArray[np.int64]) -> Recipe:
+        encoder = None
+        if any(levels is not None for levels in self.levels_):
+            encoder = Encoder(self.levels_, data.X[used])
+        columns = self.n_features_in_ if encoder is None else len(encoder.tree_columns)
+        return Recipe(
+            booster=self.booster,
+            settings=tree_settings(self.n_positive_groups_, len(used), columns),
+            encoder=encoder,
+            signs=self._signs(),
+            ridge=self.blend,
+            seed=self.random_state,
+            threads=1,
         )
-        margins = np.full((len(data.y), 2), np.nan)
-        for (_, test), part in zip(splits, parts, strict=True):
-            margins[test] = part
-        return None if np.isnan(margins).any() else margins
 
-    def _choose_blend(self, data: _Rows, oof: Values | None) -> float:
-        if not self.blend:
-            return 0.0
-        if oof is None:
-            return 0.5
-        grid = np.linspace(0.0, 1.0, 21)
-        loss = [_log_loss((1 - w) * oof[:, 0] + w * oof[:, 1], data.y, data.weight) for w in grid]
-        measured = float(grid[int(np.argmin(loss))])
-        trust = self.n_positive_groups_ / (self.n_positive_groups_ + SHRINK)
-        return trust * measured + (1 - trust) * 0.5
+    def _signs(self) -> NDArray[np.int64]:
+        names = self.columns_ or tuple(f"f{j}" for j in range(self.n_features_in_))
+        signs = np.zeros(len(names), dtype=np.int64)
+        for name, sign in (self.monotone or {}).items():
+            if name not in names:
+                raise SchemaError(
+                    f"monotone names {name!r}, which X does not have{closest(str(name), names)}."
+                )
+            if sign not in (-1, 0, 1):
+                raise InputError(f"monotone[{name!r}] is {sign!r}; use 1 for rising, -1 for falling.")
+            at = names.index(name)
+            if sign and self.levels_[at] is not None:
+                raise InputError(
+                    f"monotone names {name!r}, which holds categories; they neither rise nor fall."
+                )
+            signs[at] = sign
+        return signs
 
-    def _calibrate(self, data: _Rows, margin: Values) -> None:
+    def _calibrate(self, data: Rows, margin: Values) -> None:
         if self.calibration is None:
             return
         asked = np.where(data.calibrate_on, data.y, 0.0)
@@ -262,8 +311,30 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         result: NDArray[Any] = self.classes_[positive.astype(int)]
         return result
 
+    def tree_features(self, X: Any) -> Values:
+        """Return the columns that `booster_` reads, shape (n, tree columns): X itself where every column is a number."""
+        check_fitted(self)
+        values = self._matrix(X)
+        encoding = self.model_.encoding
+        return values if encoding is None else encoding.encode(values)[:, self._tree_columns]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a bundle that scores feature rows by name: `leadlight.load(path).predict_proba(X)`, without this class.
+
+        Raises
+        ------
+        InputError
+            The path holds something that is no bundle.
+        """
+        from leadlight.plan import Plan
+        from leadlight.runtime.scorer import Scorer
+
+        check_fitted(self)
+        info = {"estimand": "P(positive label) of a row like those of training."}
+        Scorer(self.model_, Plan((), (), ()), info).save(path)
+
     def _matrix(self, X: Any) -> Values:
-        values = matrix(X, self.columns_, self.infinite)
+        values = matrix(X, self.columns_, self.infinite, self.levels_)
         if values.shape[1] != self.n_features_in_:
             raise InputError(
                 f"X has {values.shape[1]} features, but LeadClassifier is expecting {self.n_features_in_} features as input."
@@ -273,107 +344,6 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
         tags.classifier_tags.multi_class = False
         return tags
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Checked training rows that have a label."""
-
-    X: Values
-    y: Values
-    weight: Values
-    fit_weight: Values
-    groups: NDArray[Any]
-    times: NDArray[Any] | None
-    calibrate_on: NDArray[np.bool_]
-    classes: NDArray[Any]
-    kept: NDArray[np.bool_]
-    rows: int
-    dropped: int
-
-    @classmethod
-    def checked(
-        cls,
-        owner: LeadClassifier,
-        X: Any,
-        y: Any,
-        sample_weight: Any,
-        groups: Any,
-        times: Any,
-        calibrate_on: Any,
-    ) -> _Rows:
-        values = matrix(X, owner.columns_, owner.infinite)
-        coded, classes, known = labels(y)
-        if len(coded) != len(values):
-            raise InputError(f"X has {len(values)} rows and y {len(coded)}.")
-        weight = weights(sample_weight, len(values))
-        if len(np.unique(coded[known & (weight > 0)])) < 2:
-            raise InputError(
-                "sample_weight leaves rows of one class only; there is nothing to learn to tell apart."
-            )
-        rows = len(values)
-        group = index_level(X, "member_id") if groups is None else per_row(groups, rows, "groups")
-        group = np.arange(rows) if group is None else group
-        time = index_level(X, "cutoff") if times is None else per_row(times, rows, "times")
-        mask = (
-            np.ones(rows, bool)
-            if calibrate_on is None
-            else per_row(calibrate_on, rows, "calibrate_on").astype(bool)
-        )
-        _, group_codes = np.unique(group.astype(str) if group.dtype == object else group, return_inverse=True)
-        return cls(
-            values[known],
-            coded[known],
-            weight[known],
-            _thinned(coded[known], weight[known], owner.random_state),
-            group_codes[known],
-            None if time is None else time[known],
-            mask[known],
-            classes,
-            known,
-            rows,
-            int((~known).sum()),
-        )
-
-
-def _thinned(y: Values, weight: Values, seed: int) -> Values:
-    """Return weights in which a random part of very many negatives stands for all of them."""
-    negatives = np.flatnonzero((y == 0) & (weight > 0))
-    keep = max(ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE * int(y[weight > 0].sum()))
-    if len(negatives) <= keep:
-        return weight
-    chosen = np.random.default_rng(seed).choice(negatives, keep, replace=False)
-    result = np.where(y > 0, weight, 0.0)
-    result[chosen] = weight[chosen] * (weight[negatives].sum() / weight[chosen].sum())
-    return result
-
-
-def _fold(
-    data: _Rows,
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
-    settings: dict[str, Any],
-    rounds: int,
-    ridge: float | None,
-    seed: int,
-) -> Values:
-    train = train[data.fit_weight[train] > 0]
-    X, y, weight = data.X[train], data.y[train], data.fit_weight[train]
-    booster = fit_trees(X, y, weight, settings, rounds, seed, 1)
-    margins = np.zeros((len(test), 2))
-    margins[:, 0] = _raw(booster, data.X[test])
-    if ridge is not None:
-        part = fit_linear(X, y, weight, ridge)
-        margins[:, 1] = linear_margin(data.X[test], *part.arrays, part.intercept)
-    return margins
-
-
-def _raw(booster: lgb.Booster, X: Values) -> Values:
-    return np.asarray(booster.predict(X, raw_score=True, num_threads=1), float)
-
-
-def _log_loss(margin: Values, y: Values, weight: Values) -> float:
-    losses = np.logaddexp(0.0, margin) - y * margin
-    return float(np.average(losses, weights=weight))

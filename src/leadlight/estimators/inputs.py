@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_array, column_or_1d
 
-from leadlight.errors import ColumnTypeError, InputError, NotFittedError
+from leadlight.errors import ColumnTypeError, InputError, LeadlightWarning, NotFittedError
 from leadlight.runtime.align import align
+from leadlight.runtime.encoding import Levels
 from leadlight.runtime.frames import named_columns
 
 Values = NDArray[np.float64]
@@ -34,10 +36,24 @@ def column_names(X: Any) -> list[str] | None:
     return None if table is None else list(table)
 
 
-def matrix(X: Any, names: tuple[str, ...] | None, infinite: Infinite) -> Values:
-    """Return X as float64 in the order of `names`; NaN is missing."""
-    if names is not None and column_names(X) is not None:
-        return align(X, names, infinite)
+def matrix(
+    X: Any,
+    names: tuple[str, ...] | None,
+    infinite: Infinite,
+    levels: tuple[Levels | None, ...] = (),
+    quiet: bool = False,
+) -> Values:
+    """Return X as float64 in the order of `names`; NaN is missing, categories are codes of `levels`.
+
+    `quiet`: say nothing of values that are no level, for in training there are always some.
+    """
+    categories = any(known is not None for known in levels)
+    if categories or (names is not None and column_names(X) is not None):
+        columns = names if names is not None else tuple(f"f{j}" for j in range(len(levels)))
+        with warnings.catch_warnings():
+            if quiet:
+                warnings.simplefilter("ignore", LeadlightWarning)
+            return align(X, columns, infinite, levels if categories else None)
     try:
         values = check_array(X, dtype=np.float64, ensure_all_finite=False, order="C", ensure_min_samples=0)
     except TypeError as error:

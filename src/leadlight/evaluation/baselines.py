@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from leadlight.errors import InputError
 from leadlight.estimators import PointsScorer
-from leadlight.estimators.parts import fit_linear
+from leadlight.estimators.ridge import fit_linear
 from leadlight.kernels.linear import linear_margin
 from leadlight.plan import Plan
 

@@ -243,6 +243,7 @@ class LeadQualifier(BaseEstimator):
             linear=fitted.linear,
             tree_weight=fitted.tree_weight,
             linear_weight=fitted.linear_weight,
+            encoding=fitted.encoding,
             calibration=self.calibration_,
             quantiles=np.sort(quantiles),
             threshold=self.threshold_,

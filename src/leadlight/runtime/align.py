@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import ColumnTypeError, InputError, LeadlightWarning, SchemaError, closest
+from leadlight.runtime.encoding import Levels, category_codes
 from leadlight.runtime.frames import is_null, named_columns, to_array
 
 Floats = NDArray[np.float64]
@@ -18,7 +19,12 @@ Infinite = Literal["error", "missing"]
 _SHOWN = 5
 
 
-def align(X: Any, columns: Sequence[str], infinite: Infinite = "error") -> Floats:
+def align(
+    X: Any,
+    columns: Sequence[str],
+    infinite: Infinite = "error",
+    levels: Sequence[Levels | None] | None = None,
+) -> Floats:
     """Return the named columns of a table as numbers, in the order of the model.
 
     Parameters
@@ -31,31 +37,44 @@ def align(X: Any, columns: Sequence[str], infinite: Infinite = "error") -> Float
         The columns that the model was trained on.
     infinite : {"error", "missing"}
         What plus and minus infinity are.
+    levels : sequence, one entry for each column, optional
+        The known values of a column of categories, None for a column of numbers; see `leadlight.runtime.encoding`.
 
     Returns
     -------
     float64 array of shape (n, len(columns)), C order
-        NaN where a value is None, NaN or NA. No rows are fine.
+        NaN where a value is None, NaN or NA. A category is the position of its value in `levels`, or their number if it
+        is not among them. No rows are fine.
 
     Raises
     ------
     SchemaError
         A column is missing or there twice, columns differ in length, or an array without names has another width.
     ColumnTypeError
-        A column holds text, times or nested values.
+        A column holds times or nested values, or a column of numbers holds text.
     InputError
         A value is infinite, or `infinite` is neither word.
 
     Warns
     -----
     LeadlightWarning
-        Once, if the table has columns that the model does not know; they are ignored.
+        Once, if the table has columns that the model does not know; they are ignored. Once, if columns of categories hold
+        values that were unseen or rare in training; they are counted as "other".
     """
     if infinite not in ("error", "missing"):
         raise InputError(f"infinite is {infinite!r}; give 'error' or 'missing'.")
     columns = list(columns)
     table = named_columns(X)
-    values = _unnamed(X, columns) if table is None else _named(table, columns)
+    known: list[Levels | None] = [None] * len(columns) if levels is None else list(levels)
+    others: dict[str, int] = {}
+    values = _unnamed(X, columns, known, others) if table is None else _named(table, columns, known, others)
+    if others:
+        warnings.warn(
+            f"{sum(others.values())} values were unseen or rare in training, in {_listed(sorted(others))}; they are counted "
+            'as "other".',
+            LeadlightWarning,
+            stacklevel=2,
+        )
     bad = np.isinf(values)
     if bad.any():
         if infinite == "error":
@@ -68,7 +87,9 @@ def align(X: Any, columns: Sequence[str], infinite: Infinite = "error") -> Float
     return values
 
 
-def _named(table: dict[str, Any], columns: list[str]) -> Floats:
+def _named(
+    table: dict[str, Any], columns: list[str], known: list[Levels | None], others: dict[str, int]
+) -> Floats:
     missing = [name for name in columns if name not in table]
     if missing:
         hints = ", ".join(f"{name!r}{closest(name, table)}" for name in missing[:_SHOWN])
@@ -84,7 +105,10 @@ def _named(table: dict[str, Any], columns: list[str]) -> Floats:
             LeadlightWarning,
             stacklevel=3,
         )
-    arrays = [_numbers(to_array(table[name]), name) for name in columns]
+    arrays = [
+        _column(to_array(table[name]), name, levels, others)
+        for name, levels in zip(columns, known, strict=True)
+    ]
     lengths = sorted({len(array) for array in arrays})
     if len(lengths) > 1:
         raise SchemaError(
@@ -96,7 +120,7 @@ def _named(table: dict[str, Any], columns: list[str]) -> Floats:
     return values
 
 
-def _unnamed(X: Any, columns: list[str]) -> Floats:
+def _unnamed(X: Any, columns: list[str], known: list[Levels | None], others: dict[str, int]) -> Floats:
     wanted = f"(n, {len(columns)})"
     if isinstance(X, str | bytes) or not (hasattr(X, "__array__") or isinstance(X, list | tuple)):
         raise ColumnTypeError(
@@ -113,12 +137,23 @@ def _unnamed(X: Any, columns: list[str]) -> Floats:
             f"X has shape {array.shape} and no column names; the model needs shape {wanted}. "
             "Pass a table with names, or exactly the model's columns in their order."
         )
-    if array.dtype.kind in "biuf":
+    if array.dtype.kind in "biuf" and not any(levels is not None for levels in known):
         return np.array(array, dtype=np.float64, order="C")
     values = np.empty(array.shape)
-    for j, name in enumerate(columns):
-        values[:, j] = _numbers(array[:, j], name)
+    for j, (name, levels) in enumerate(zip(columns, known, strict=True)):
+        values[:, j] = _column(array[:, j], name, levels, others)
     return values
+
+
+def _column(array: NDArray[Any], name: str, levels: Levels | None, others: dict[str, int]) -> Floats:
+    """Return one column as numbers or codes; values of no level are counted in `others`."""
+    if levels is None:
+        return _numbers(array, name)
+    codes, unseen = category_codes(array, name, levels)
+    # A column without a known value, such as an identifier, says nothing in any case.
+    if unseen and levels:
+        others[name] = unseen
+    return codes
 
 
 def _numbers(array: NDArray[Any], name: str) -> Floats:

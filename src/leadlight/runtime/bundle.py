@@ -6,6 +6,7 @@
     plan.json             the plan, canonical
     trees_*.npy           the arrays of `Trees`, if there are trees
     linear_*.npy          the arrays of `Linear`, if there is a linear half
+    encoding_*.npy        the tables of `Encoding`, if there are columns of categories; their levels stand in the manifest
     quantiles.npy         out-of-fold probabilities
     golden_x.npy          synthetic rows, made from the names of the columns
     golden_log_odds.npy   what the model said of them when it was saved; replayed on loading
@@ -29,6 +30,8 @@ from leadlight.errors import BundleError, InputError
 from leadlight.kernels.sweep import sweep
 from leadlight.kernels.trees import Trees
 from leadlight.plan import Plan
+from leadlight.runtime.encoding import ARRAYS as ENCODED
+from leadlight.runtime.encoding import encoding_from
 from leadlight.runtime.events import encode_events
 from leadlight.runtime.model import Calibration, Linear, Model
 from leadlight.runtime.npy import from_npy, to_npy
@@ -54,6 +57,8 @@ _INFO_TYPES: Final[dict[str, type]] = {
 }
 _LINEAR: Final = ("mean", "scale", "coef", "missing_coef", "missing_rate")
 _TREES: Final = tuple(name for name in Trees.__dataclass_fields__)
+_HELD: Final = ("low", "high")
+LEVELS: Final = "levels"
 
 
 class Parts(NamedTuple):
@@ -100,6 +105,12 @@ def pack(model: Model, plan: Plan, info: Mapping[str, Any]) -> Files:
         arrays |= {f"trees_{name}": array for name, array in model.trees.to_arrays().items()}
     if model.linear is not None:
         arrays |= {f"linear_{name}": array for name, array in zip(_LINEAR, model.linear.arrays, strict=True)}
+        if model.linear.low is not None and model.linear.high is not None:
+            arrays |= {"linear_low": model.linear.low, "linear_high": model.linear.high}
+    if model.encoding is not None:
+        arrays |= {f"encoding_{name}": array for name, array in model.encoding.to_arrays().items()}
+        # Only here, so that a bundle of numbers alone stays what older versions wrote.
+        kept[LEVELS] = [None if levels is None else list(levels) for levels in model.encoding.levels]
     files |= {f"{name}.npy": to_npy(array) for name, array in arrays.items()}
     manifest = {
         **kept,
@@ -127,7 +138,7 @@ def described(model: Model, info: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         It holds something that JSON does not, or a name that the bundle itself uses.
     """
-    reserved = sorted(_MODEL_KEYS.intersection(info) - {"decision"})
+    reserved = sorted((_MODEL_KEYS | {LEVELS}).intersection(info) - {"decision"})
     if reserved:
         raise InputError(f"info holds {reserved}, which the bundle writes itself; leave them out.")
     kept = {name: _plain(value, name) for name, value in info.items()}
@@ -173,10 +184,10 @@ def unpack(files: Files, *, expected: str | None = None, check_hashes: bool = Tr
 
 
 def check(model: Model, plan: Plan) -> None:
-    """Raise `BundleError` unless model and plan are valid and fit each other."""
+    """Raise `BundleError` unless model and plan are valid and fit each other; an empty plan leaves the columns to the model."""
     model.validate()
     plan.check()
-    if model.columns != plan.column_names:
+    if plan.columns and model.columns != plan.column_names:
         raise BundleError(
             f"The model has {len(model.columns)} columns and the plan {len(plan.columns)}, or their names differ. "
             "Train the model on the features of this plan."
@@ -208,7 +219,8 @@ def _unpack(files: Files, expected: str | None, check_hashes: bool) -> Parts:
         from_npy(files["golden_log_odds.npy"], "golden_log_odds.npy"),
     )
     _check_runs(plan)
-    info = {name: value for name, value in manifest.items() if name not in _MODEL_KEYS or name == "decision"}
+    own = (_MODEL_KEYS | {LEVELS}) - {"decision"}
+    info = {name: value for name, value in manifest.items() if name not in own}
     return Parts(model, plan, info, {name: files[name] for name in (FIRST, *sorted(manifest["files"]))})
 
 
@@ -268,7 +280,10 @@ def _plan(data: bytes, expected: str) -> Plan:
 def _model(manifest: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Model:
     trees = {name[6:]: array for name, array in arrays.items() if name.startswith("trees_")}
     linear = {name[7:]: array for name, array in arrays.items() if name.startswith("linear_")}
+    encoding = {name[9:]: array for name, array in arrays.items() if name.startswith("encoding_")}
     known = {"quantiles", "golden_x", "golden_log_odds"}
+    known |= {f"linear_{n}" for n in _HELD if n in linear}
+    known |= {f"encoding_{n}" for n in ENCODED if LEVELS in manifest}
     known |= {f"trees_{n}" for n in _TREES if trees} | {f"linear_{n}" for n in _LINEAR if linear}
     if known != set(arrays):
         raise BundleError(
@@ -290,6 +305,7 @@ def _model(manifest: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Mode
         ),
         quantiles=arrays["quantiles"],
         threshold=math.nan if threshold is None else _float(threshold),
+        encoding=encoding_from(manifest[LEVELS], encoding) if encoding else None,
     )
 
 

@@ -56,6 +56,9 @@ def named_columns(table: Any) -> dict[str, Any] | None:
 
 def to_array(column: Any) -> np.ndarray[Any, np.dtype[Any]]:
     """Return a column of any library as a NumPy array."""
+    if hasattr(getattr(column, "type", None), "index_type"):
+        # Arrow turns a missing entry of a dictionary into its first one.
+        column = column.cast(column.type.value_type)
     convert = getattr(column, "to_numpy", None)
     if convert is None:
         if isinstance(column, list | tuple) and any(not _is_scalar(value) for value in column):

@@ -17,6 +17,7 @@ from leadlight.errors import BundleError, InputError
 from leadlight.kernels.linear import linear_contributions, linear_margin, sigmoid
 from leadlight.kernels.tree_shap import ShapTables, prepare, shap
 from leadlight.kernels.trees import Trees, margin
+from leadlight.runtime.encoding import Encoding, Levels
 
 Floats = NDArray[np.float64]
 
@@ -39,6 +40,8 @@ class Linear:
     mean, scale, coef, missing_coef, missing_rate : float64 arrays of shape (columns,)
         See `leadlight.kernels.linear.linear_margin`.
     intercept : float
+    low, high : float64 arrays of shape (columns,), optional
+        Smallest and largest training value: x is held between them, for a line knows nothing beyond. None: it is not held.
     """
 
     mean: Floats
@@ -47,6 +50,22 @@ class Linear:
     missing_coef: Floats
     missing_rate: Floats
     intercept: float
+    low: Floats | None = None
+    high: Floats | None = None
+
+    def margin(self, X: Floats) -> Floats:
+        """Return the margin of rows of shape (n, columns), NaN is missing."""
+        return linear_margin(self.held(X), *self.arrays, self.intercept)
+
+    def contributions(self, X: Floats) -> Floats:
+        """Return what each column adds to the margin, shape (n, columns); the intercept is the base."""
+        return linear_contributions(self.held(X), *self.arrays)
+
+    def held(self, X: Floats) -> Floats:
+        """Return X between `low` and `high`; NaN stays NaN."""
+        if self.low is None or self.high is None:
+            return X
+        return np.asarray(np.minimum(np.maximum(X, self.low), self.high))
 
     @property
     def arrays(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -82,7 +101,7 @@ class Model:
     Attributes
     ----------
     columns : tuple of str
-        Feature names; boosters know them as f0..fn.
+        Feature names; boosters know them as f0..fn, or the encoded ones where there is an encoding.
     trees : Trees or None
     linear : Linear or None
     tree_weight, linear_weight : float
@@ -92,6 +111,8 @@ class Model:
         Sorted out-of-fold probabilities at the latest training cutoff; may be empty.
     threshold : float
         A member is qualified from this probability on; NaN: nobody is.
+    encoding : Encoding or None
+        What trees and linear half read in place of columns of categories; None: every column is a number.
     """
 
     columns: tuple[str, ...]
@@ -102,6 +123,12 @@ class Model:
     calibration: Calibration
     quantiles: Floats
     threshold: float
+    encoding: Encoding | None = None
+
+    @property
+    def levels(self) -> tuple[Levels | None, ...] | None:
+        """The known values of each column of categories; None where every column is a number."""
+        return None if self.encoding is None else self.encoding.levels
 
     def margin(self, X: ArrayLike) -> Floats:
         """Return the blended margin.
@@ -109,7 +136,7 @@ class Model:
         Parameters
         ----------
         X : array of shape (n, columns)
-            NaN is missing.
+            NaN is missing; categories are codes, as `leadlight.runtime.align.align` gives them.
 
         Returns
         -------
@@ -159,15 +186,17 @@ class Model:
         base : float
             ``base + values.sum(axis=1)`` is `log_odds`, up to rounding.
         """
-        X = self._matrix(X)
+        X = self._encoded(self._matrix(X))
         values, base = np.zeros(X.shape), 0.0
         if self.trees is not None:
             part, expected = shap(self.trees, X, self._shap_tables)
             values += self.tree_weight * part
             base += self.tree_weight * expected
         if self.linear is not None:
-            values += self.linear_weight * linear_contributions(X, *self.linear.arrays)
+            values += self.linear_weight * self.linear.contributions(X)
             base += self.linear_weight * self.linear.intercept
+        if self.encoding is not None:
+            values = self.encoding.gather(values)
         return self.calibration.slope * values, self.calibration.slope * base + self.calibration.intercept
 
     def percentile(self, p: ArrayLike) -> Floats:
@@ -212,6 +241,9 @@ class Model:
         _require(self.trees is not None or self.linear is not None, "it has neither trees nor a linear half")
         numbers = (self.tree_weight, self.linear_weight, self.calibration.slope, self.calibration.intercept)
         _require(all(_is_number(v) for v in numbers), "a weight or the calibration is not a finite number")
+        if self.encoding is not None:
+            self.encoding.validate(width)
+            width = self.encoding.width
         bound = 0.0
         if self.trees is None:
             _require(self.tree_weight == 0.0, "it weighs trees that it does not have")
@@ -251,12 +283,16 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def _encoded(self, X: Floats) -> Floats:
+        return X if self.encoding is None else self.encoding.encode(X)
+
     def _margin(self, X: Floats) -> Floats:
+        X = self._encoded(X)
         m = np.zeros(len(X))
         if self.trees is not None:
             m = m + self.tree_weight * margin(self.trees, X)
         if self.linear is not None:
-            m = m + self.linear_weight * linear_margin(X, *self.linear.arrays, self.linear.intercept)
+            m = m + self.linear_weight * self.linear.margin(X)
         return m
 
     def _matrix(self, X: ArrayLike) -> Floats:
@@ -272,12 +308,17 @@ class Model:
 
 def _linear_bound(linear: Linear, width: int) -> float:
     """Return the largest margin that the linear half can give, after checking it."""
-    for array in linear.arrays:
+    held = () if linear.low is None and linear.high is None else (linear.low, linear.high)
+    for array in (*linear.arrays, *held):
         sound = isinstance(array, np.ndarray) and array.dtype == np.float64 and array.shape == (width,)
         _require(
             sound and bool(np.isfinite(array).all()),
             f"its linear half does not hold {width} finite numbers of each kind",
         )
+    _require(
+        linear.low is None or linear.high is None or bool((linear.low <= linear.high).all()),
+        "a column of its linear half is held between a larger and a smaller value",
+    )
     _require(bool((linear.scale > 0.0).all()), "a scale of its linear half is not positive")
     _require(
         bool(((linear.missing_rate >= 0.0) & (linear.missing_rate <= 1.0)).all()),

@@ -173,19 +173,19 @@ class Scorer:
 
         Parameters and errors as in `leadlight.runtime.align.align`.
         """
-        p = self.model.probability(align(X, self.columns, infinite))
+        p = self.model.probability(align(X, self.columns, infinite, self.model.levels))
         return np.column_stack([1.0 - p, p])
 
     def explain_rows(self, X: Any, *, infinite: Infinite = "error") -> tuple[Floats, float]:
         """Return contributions in calibrated log-odds, shape (n, columns), and the base that completes their sum."""
-        return self.model.contributions(align(X, self.columns, infinite))
+        return self.model.contributions(align(X, self.columns, infinite, self.model.levels))
 
     def predict_rows(self, X: Any, reasons: int = 3, *, infinite: Infinite = "error") -> list[Prediction]:
         """Return a prediction for each feature row, aligned by name.
 
         A row whose own counts are all zero is a cold start.
         """
-        values = align(X, self.columns, infinite)
+        values = align(X, self.columns, infinite, self.model.levels)
         return self._predictions(values, reasons, self._without_history(values), ())
 
     def _features(

@@ -1,0 +1,158 @@
+"""The trees of the learner: boosters of two kinds, in bags, grown round by round and joined to one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from leadlight.errors import BundleError
+
+Values = NDArray[np.float64]
+
+KINDS: Final = ("plain", "extra")
+"""Boosters that search each split, and boosters that draw one threshold for each column and keep the best of those."""
+
+MARKS: Final = (40, 80, 160, 320)
+"""Numbers of trees that are compared out of fold."""
+
+FEW, MANY = 500, 10_000
+"""Won accounts between which the trees grow."""
+
+
+def tree_settings(won: int, rows: int, columns: int) -> dict[str, Any]:
+    """Return LightGBM's parameters: complexity follows won accounts, not rows.
+
+    Parameters
+    ----------
+    won : int
+        Won accounts.
+    rows, columns : int
+        Of what the trees are fitted to.
+    """
+    grown = float(np.clip(np.log(max(won, 1) / FEW) / np.log(MANY / FEW), 0.0, 1.0))
+    return {
+        "learning_rate": 0.05 + 0.03 * grown,
+        "num_leaves": round(8 * (31 / 8) ** grown),
+        # Twenty rows a leaf leave nothing to split in a small table.
+        "min_data_in_leaf": max(2, min(20, rows // 40)),
+        "feature_fraction": max(0.25, min(0.5, 20 / max(columns, 1))),
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "lambda_l2": 3.0,
+        "max_bin": 63,
+    }
+
+
+def bags(rows: int, statistics: bool) -> int:
+    """Return how many boosters of each kind are averaged: fewer rows need more, and cost less.
+
+    Each bag has its own order of rows for target statistics, which are noisy where a value has few rows.
+    """
+    if not statistics:
+        return 2 if rows <= 2_000 else 1
+    return 4 if rows <= 4_000 else 2 if rows <= 15_000 else 1
+
+
+class Grower:
+    """One booster that can be grown further.
+
+    Parameters
+    ----------
+    data : lightgbm.Dataset
+    settings : dict
+        Of `tree_settings`, and what the user adds.
+    kind : {"plain", "extra"}
+    seed, threads : int
+    """
+
+    def __init__(
+        self, data: lgb.Dataset, settings: dict[str, Any], kind: str, seed: int, threads: int
+    ) -> None:
+        fixed = {
+            "objective": "binary",
+            "verbosity": -1,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": threads,
+            "extra_trees": kind == "extra",
+        }
+        self.booster = lgb.Booster({**fixed, **settings}, data)
+        self._rounds = self._read = 0
+        self._margin: Values | float = 0.0
+
+    def grow(self, rounds: int) -> None:
+        """Add trees until there are `rounds`."""
+        while self._rounds < rounds:
+            self.booster.update()
+            self._rounds += 1
+
+    def margin(self, X: Values) -> Values:
+        """Return the raw margin of all trees; X is the same at each call, and only new trees are walked."""
+        if self._rounds > self._read:
+            added = self.booster.predict(
+                X,
+                raw_score=True,
+                num_threads=1,
+                start_iteration=self._read,
+                num_iteration=self._rounds - self._read,
+            )
+            self._margin = self._margin + np.asarray(added, float)
+            self._read = self._rounds
+        return np.asarray(self._margin)
+
+
+def dataset(X: Values, y: Values, weight: Values, max_bin: int) -> lgb.Dataset:
+    """Return rows as LightGBM reads them, columns f0..fn; several boosters may share it."""
+    names = [f"f{j}" for j in range(X.shape[1])]
+    return lgb.Dataset(
+        X,
+        y,
+        weight=weight,
+        feature_name=names,
+        # A shared set must not drop columns that one booster's leaf size could not split.
+        params={"verbosity": -1, "max_bin": max_bin, "feature_pre_filter": False},
+        free_raw_data=False,
+    )
+
+
+def join(boosters: Sequence[lgb.Booster], weights: Sequence[float]) -> lgb.Booster:
+    """Return one booster whose margin is the weighted sum of theirs, by writing their trees under each other.
+
+    Raises
+    ------
+    BundleError
+        LightGBM writes its models in a way that is not known.
+    """
+    header, blocks, tail = "", list[str](), ""
+    for booster, weight in zip(boosters, weights, strict=True):
+        if weight == 0.0:
+            continue
+        text = booster.model_to_string()
+        head, mark, rest = text.partition("Tree=0\n")
+        trees, end, after = rest.partition("end of trees\n")
+        if not mark or not end:
+            raise BundleError(
+                "LightGBM's text model has no trees, or not where they were; train with LightGBM 4."
+            )
+        if not header:
+            header, tail = head, end + after
+        blocks += [_scaled(part, weight) for part in (mark + trees).split("Tree=")[1:]]
+    numbered = [f"Tree={k}\n{block}" for k, block in enumerate(blocks)]
+    sizes = " ".join(str(len(block.encode())) for block in numbered)
+    lines = [f"tree_sizes={sizes}" if line.startswith("tree_sizes=") else line for line in header.split("\n")]
+    return lgb.Booster(model_str="\n".join(lines) + "".join(numbered) + tail)
+
+
+def _scaled(block: str, weight: float) -> str:
+    """Return a tree's lines after its number, with leaves scaled."""
+    lines = block.split("\n")[1:]
+    for k, line in enumerate(lines):
+        key, _, values = line.partition("=")
+        if key in ("leaf_value", "internal_value"):
+            lines[k] = f"{key}=" + " ".join(repr(float(v) * weight) for v in values.split())
+    return "\n".join(lines)

@@ -1,0 +1,165 @@
+"""Trees and ridge on some of the rows: what a fold fits, and what the whole fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from leadlight.estimators.encoder import Encoder
+from leadlight.estimators.forest import KINDS, Grower, bags, dataset, join
+from leadlight.estimators.hist import HistGrower
+from leadlight.estimators.parts import Mixture
+from leadlight.estimators.ridge import fit_ridges
+from leadlight.kernels.trees import Trees
+from leadlight.runtime.lightgbm_text import parse_lightgbm
+from leadlight.runtime.model import Linear
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all fits share.
+
+    Attributes
+    ----------
+    booster : {"lightgbm", "hist_gradient_boosting"}
+    settings : dict
+        Of `leadlight.estimators.forest.tree_settings`.
+    encoder : Encoder or None
+        None where every column is a number.
+    signs : int64 array of shape (columns,)
+        Direction that each raw column must keep, 0 for any.
+    ridge : bool
+        Whether there is a linear part.
+    seed, threads : int
+    """
+
+    booster: str
+    settings: dict[str, Any]
+    encoder: Encoder | None
+    signs: NDArray[np.int64]
+    ridge: bool
+    seed: int
+    threads: int
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of boosters."""
+        return KINDS if self.booster == "lightgbm" else KINDS[:1]
+
+
+class Learner:
+    """Trees and ridge on the given rows.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    X : float64 array of shape (n, columns)
+        Raw rows of positive weight: numbers, and codes of categories.
+    y, weight : float64 arrays of shape (n,)
+    groups : array of shape (n,)
+    most_bags : int
+        Of each kind.
+    """
+
+    def __init__(
+        self, recipe: Recipe, X: Values, y: Values, weight: Values, groups: NDArray[Any], most_bags: int
+    ) -> None:
+        self.recipe = recipe
+        self.y, self.weight = y, weight
+        encoder = recipe.encoder
+        self.encoding = None if encoder is None else encoder.encoding(X, y, weight)
+        self.encoded = X if self.encoding is None else self.encoding.encode(X)
+        self.tree_columns = np.arange(X.shape[1]) if encoder is None else encoder.tree_columns
+        self.linear_columns = np.arange(X.shape[1]) if encoder is None else encoder.linear_columns
+        source = np.arange(X.shape[1]) if encoder is None else encoder.source
+        self._signs = recipe.signs[source]
+        statistics = encoder is not None and encoder.has_statistics
+        count = min(bags(len(y), statistics), most_bags) if recipe.booster == "lightgbm" else 1
+        self._growers: dict[str, list[Any]] = {kind: [] for kind in recipe.kinds}
+        shared: lgb.Dataset | None = None
+        for bag in range(count):
+            for k, kind in enumerate(recipe.kinds):
+                seed = recipe.seed + 1_000 * bag + 100_000 * k
+                rows = self.encoded[:, self.tree_columns]
+                if encoder is not None and self.encoding is not None and statistics:
+                    rows = encoder.training(X, y, weight, groups, seed, self.encoding)
+                if recipe.booster != "lightgbm":
+                    self._growers[kind].append(HistGrower(rows, y, weight, self._settings(), seed))
+                    continue
+                data = dataset(rows, y, weight, recipe.settings["max_bin"]) if shared is None else shared
+                # Without statistics every bag reads the same rows: they are sorted into bins once.
+                shared = None if statistics else data
+                self._growers[kind].append(Grower(data, self._settings(), kind, seed, recipe.threads))
+
+    def _settings(self) -> dict[str, Any]:
+        signs = self._signs[self.tree_columns]
+        return {**self.recipe.settings, **({"monotone_constraints": signs.tolist()} if signs.any() else {})}
+
+    def encode(self, X: Values) -> Values:
+        """Return other raw rows as this fit encodes them."""
+        return X if self.encoding is None else self.encoding.encode(X)
+
+    def tree_margin(self, kind: str, rounds: int, encoded: Values) -> Values:
+        """Return the mean margin of one kind grown to so many trees; `encoded` is the same at each call."""
+        rows = np.ascontiguousarray(encoded[:, self.tree_columns])
+        total = np.zeros(len(encoded))
+        for grower in self._growers[kind]:
+            grower.grow(rounds)
+            total += grower.margin(rows)
+        return total / len(self._growers[kind])
+
+    def ridges(self, strengths: Sequence[float]) -> list[Linear]:
+        """Return the ridge on the encoded columns at each strength."""
+        encoder, at = self.recipe.encoder, self.linear_columns
+        indicator = None if encoder is None else encoder.indicator[at]
+        signs = self._signs[at] if self._signs.any() else None
+        found = fit_ridges(self.encoded[:, at], self.y, self.weight, strengths, indicator, signs)
+        if encoder is None:
+            return found
+        return [self._spread(linear) for linear in found]
+
+    def _spread(self, linear: Linear) -> Linear:
+        """Return a ridge on its own columns as one on all encoded columns, with nothing for the others."""
+        width, at = self.encoded.shape[1], self.linear_columns
+        parts = []
+        held = [np.zeros(len(at)) if bound is None else bound for bound in (linear.low, linear.high)]
+        for array, empty in zip((*linear.arrays, *held), (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0), strict=True):
+            wide = np.full(width, empty)
+            wide[at] = array
+            parts.append(wide)
+        mean, scale, coef, missing_coef, rate, low, high = parts
+        return Linear(mean, scale, coef, missing_coef, rate, linear.intercept, low, high)
+
+    def trees(self, mixture: Mixture) -> tuple[Any, Trees]:
+        """Return the booster and its trees on the encoded columns, grown and mixed as chosen."""
+        weights, boosters = [], []
+        share = sum(mixture.weights[: len(self._growers)])
+        for kind, rounds, weight in zip(self._growers, mixture.rounds, mixture.weights, strict=False):
+            for grower in self._growers[kind]:
+                grower.grow(rounds)
+                boosters.append(grower.booster)
+                # A ridge that takes all leaves no shares to divide by.
+                equal = 1.0 / len(self._growers)
+                weights.append((weight / share if share > 0 else equal) / len(self._growers[kind]))
+        if self.recipe.booster != "lightgbm":
+            booster, found = boosters[0], self._growers[self.recipe.kinds[0]][0].trees()
+        else:
+            booster = join(boosters, weights)
+            found = parse_lightgbm(booster.model_to_string())
+        if self.encoding is None:
+            return booster, found
+        feature = self.tree_columns[found.feature].astype(np.int32)
+        return booster, replace(found, feature=feature, n_features=self.encoding.width)
+
+
+def linear_margins(linears: Sequence[Linear], encoded: Values) -> Values:
+    """Return the margins of several ridges, shape (n, ridges)."""
+    rows = np.ascontiguousarray(encoded)
+    return np.stack([part.margin(rows) for part in linears], axis=1)
