@@ -30,7 +30,10 @@ faults += [
     f"{sdist.name} lacks {name}"
     for name in (
         "setup.py",
-        *(f"src/leadlight/kernels/csrc/{part}" for part in ("module.c", "native.h", "sweep.c")),
+        *(
+            f"src/leadlight/kernels/csrc/{part}"
+            for part in ("module.c", "native.h", "sweep.c", "trees.c", "tree_shap.c", "tree_shap_lanes.h")
+        ),
     )
     if name not in in_sdist
 ]

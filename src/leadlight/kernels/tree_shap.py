@@ -1,4 +1,4 @@
-"""Exact path-dependent SHAP values of boosted trees, in NumPy: the reference for a native version.
+"""Exact path-dependent SHAP values of boosted trees: the formula, and NumPy's version, the reference for the native one.
 
 The SHAP values follow from the multilinear extension of the game of each leaf (Owen, 1972). On the path to a
 leaf of value v, let w_i be the product of the cover ratios at the splits on feature i, and o_i be 1 if the
@@ -15,12 +15,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leadlight.kernels.native import extension, native_kernels
 from leadlight.kernels.trees import Bools, Floats, Indices, Trees, blocks, cover, go_left, matrix, snap
+from leadlight.kernels.trees_native import native_shap, new_explainer
 
 _CHUNK_SLOTS: Final = 1 << 12  # leaf-feature pairs integrated at once; it decides the order of sums
 _SHAP_BYTES: Final = 1 << 24  # scratch of one block of rows; near the size of a cache
@@ -32,15 +35,15 @@ class _Chunk(NamedTuple):
 
     edge: Indices  # (u, leaves): deepest edge of the feature on the path; it carries the agreement
     weight: Floats  # (u, leaves, 1)
-    column: Indices  # (u, leaves): position in ShapTables.used
+    column: Indices  # (u, leaves): position in _Tables.used
     value: Floats  # (leaves, 1)
     at: tuple[float, ...]  # quadrature nodes on [0, 1] and their weights
     mass: tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class ShapTables:
-    """What `shap` needs of a model, computed once by `prepare`. Read only, so threads may share it.
+class _Tables:
+    """What NumPy needs of a model.
 
     An edge is a node and a side: ``node`` for left, ``n_nodes + node`` for right.
 
@@ -62,8 +65,45 @@ class ShapTables:
     chunks: tuple[_Chunk, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class ShapTables:
+    """What `shap` needs of valid trees, computed once by `prepare`. Read only, so threads may share it.
+
+    Attributes
+    ----------
+    trees : Trees
+    """
+
+    trees: Trees
+
+    @cached_property
+    def _native(self) -> tuple[Any, float]:
+        # Two threads may both make it: the results are equal, and the last one stays.
+        return new_explainer(extension(), self.trees)
+
+    @cached_property
+    def _reference(self) -> _Tables:
+        return _tabulated(self.trees)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"trees": self.trees}
+
+
 def prepare(trees: Trees) -> ShapTables:
-    """Tabulate the paths of valid trees for `shap`."""
+    """Tabulate the paths of valid trees for `shap`.
+
+    Raises
+    ------
+    BundleError
+        The trees are not valid.
+    """
+    tables = ShapTables(trees)
+    if native_kernels() is None or tables._native[0] is None:
+        tables._reference  # noqa: B018 - made here, not by the first row that is explained
+    return tables
+
+
+def _tabulated(trees: Trees) -> _Tables:
     n, m = len(trees.left), len(trees.leaf_value)
     child = np.concatenate([trees.left, trees.right])
     feature = np.concatenate([trees.feature, trees.feature])
@@ -101,7 +141,7 @@ def prepare(trees: Trees) -> ShapTables:
             value = trees.leaf_value[leaves][:, None]
             chunks.append(_Chunk(slot_edge[slot], weight[slot][..., None], column, value, at, mass))
             expected[leaves] *= np.multiply.reduce(weight[slot], axis=0)
-    return ShapTables(math.fsum(expected.tolist()), used, tuple(repeats), tuple(chunks))
+    return _Tables(math.fsum(expected.tolist()), used, tuple(repeats), tuple(chunks))
 
 
 def _paths(child: NDArray[np.int32], n: int, m: int) -> tuple[Indices, Indices, Indices]:
@@ -121,7 +161,7 @@ def _paths(child: NDArray[np.int32], n: int, m: int) -> tuple[Indices, Indices, 
     return leaves, edges, heights
 
 
-def shap(trees: Trees, X: Floats, tables: ShapTables | None = None) -> tuple[Floats, float]:
+def shap(trees: Trees, X: Floats, tables: ShapTables | None = None, threads: int = 1) -> tuple[Floats, float]:
     """Exact path-dependent TreeSHAP values of the margin.
 
     Parameters
@@ -130,6 +170,8 @@ def shap(trees: Trees, X: Floats, tables: ShapTables | None = None) -> tuple[Flo
     X : float64 array of shape (n, n_features)
     tables : ShapTables, optional
         ``prepare(trees)``; pass it when calling more than once.
+    threads : int, default=1
+        The native kernel shares the rows out to so many.
 
     Returns
     -------
@@ -141,9 +183,21 @@ def shap(trees: Trees, X: Floats, tables: ShapTables | None = None) -> tuple[Flo
     ------
     InputError
         X does not have `n_features` columns.
+    BundleError
+        The trees are not valid.
     """
     X = matrix(trees, X)
-    tables = prepare(trees) if tables is None else tables
+    native = native_kernels()
+    tables = ShapTables(trees) if tables is None else tables
+    if native is not None:
+        explainer, base = tables._native
+        if explainer is not None:
+            return native_shap(native, explainer, X, threads), base
+    return _shap(trees, X, tables._reference)
+
+
+def _shap(trees: Trees, X: Floats, tables: _Tables) -> tuple[Floats, float]:
+    """Return values and base without the extension."""
     values = np.zeros(X.shape)
     # A row takes the values, decisions and agreements of all nodes, and five numbers a slot of one chunk.
     largest = max((chunk.edge.size for chunk in tables.chunks), default=0)

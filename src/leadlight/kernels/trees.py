@@ -1,6 +1,6 @@
-"""Boosted trees in NumPy: their arrays, what makes them valid, and the raw margin.
+"""Boosted trees: their arrays, what makes them valid, and the raw margin.
 
-This is the reference that a native version must agree with. Nothing here imports LightGBM.
+The margin in NumPy is the reference that the native one agrees with, bit for bit. Nothing here imports LightGBM.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import BundleError, InputError
+from leadlight.kernels.native import extension, native_kernels
+from leadlight.kernels.trees_native import (
+    CATEGORICAL,
+    DEFAULT_LEFT,
+    MISSING_BITS,
+    MISSING_ZERO,
+    ZERO,
+    native_margin,
+    new_forest,
+)
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-
-# LightGBM keeps this constant as a 32-bit float and reads anything as small as it as zero, in every node.
-_ZERO: Final = float(np.float32(1e-35))
-_CATEGORICAL, _DEFAULT_LEFT, _MISSING_ZERO, _MISSING_NAN, _MISSING_BITS = 1, 2, 4, 8, 12
 
 _WALK_CELLS: Final = 1 << 18  # rows x trees walked at once
 
@@ -141,7 +147,7 @@ class Trees:
             count = getattr(self, name)
             _require(((count > 0) & (count < 1e300)).all(), f"a value of {name} is not positive and finite")
         _require(_within(self.feature, 0, self.n_features), f"a feature is not in 0..{self.n_features - 1}")
-        _require((self.decision < _MISSING_BITS).all(), "a decision type is unknown")
+        _require((self.decision < MISSING_BITS).all(), "a decision type is unknown")
         self._validate_links()
         self._validate_categories()
         parts = cover(self, self.left) + cover(self, self.right)
@@ -168,17 +174,17 @@ class Trees:
         sound = n_sets >= 0 and offset[0] == 0 and offset[-1] == len(self.category_word)
         sound = sound and (offset[1:] > offset[:-1]).all()
         _require(sound, "the category sets do not fit their offsets")
-        index = self.threshold[(self.decision & _CATEGORICAL) != 0]
+        index = self.threshold[(self.decision & CATEGORICAL) != 0]
         known = _within(index, 0, n_sets) and (index == np.floor(index)).all()
         _require(known, f"a categorical node names none of the {n_sets} category sets")
 
     @cached_property
     def _rules(self) -> _Rules:
-        default = (self.decision & _DEFAULT_LEFT) != 0
-        missing = self.decision & _MISSING_BITS
+        default = (self.decision & DEFAULT_LEFT) != 0
+        missing = self.decision & MISSING_BITS
         at_zero = self.threshold >= 0.0
-        categorical = (self.decision & _CATEGORICAL) != 0
-        zero = missing == _MISSING_ZERO
+        categorical = (self.decision & CATEGORICAL) != 0
+        zero = missing == MISSING_ZERO
         return _Rules(
             zero_left=np.where(zero, default, at_zero),
             missing_left=np.where(missing == 0, at_zero, default),
@@ -187,8 +193,16 @@ class Trees:
             any_categorical=bool(categorical.any()),
         )
 
+    @cached_property
+    def _forest(self) -> tuple[Any, NDArray[np.int32], NDArray[np.int32]]:
+        # Two threads may both make it: the results are equal, and the last one stays.
+        return new_forest(extension(), self)
 
-def margin(trees: Trees, X: Floats) -> Floats:
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def margin(trees: Trees, X: Floats, threads: int = 1) -> Floats:
     """Sum the leaf values of each row, in the order of the trees.
 
     Parameters
@@ -196,6 +210,8 @@ def margin(trees: Trees, X: Floats) -> Floats:
     trees : Trees
     X : float64 array of shape (n, n_features)
         NaN is missing. Categories are codes, truncated to integers; an unknown one goes right.
+    threads : int, default=1
+        The native kernel shares the rows out to so many.
 
     Returns
     -------
@@ -206,8 +222,16 @@ def margin(trees: Trees, X: Floats) -> Floats:
     ------
     InputError
         X does not have `n_features` columns.
+    BundleError
+        The trees are not valid. `Trees.validate` says so earlier, and finds more.
     """
     X = matrix(trees, X)
+    native = native_kernels()
+    return _margin(trees, X) if native is None else native_margin(native, trees, X, threads)
+
+
+def _margin(trees: Trees, X: Floats) -> Floats:
+    """Return the margin without the extension."""
     out = np.zeros(len(X))
     if not len(trees.root):
         return out
@@ -272,7 +296,7 @@ def cover(trees: Trees, child: NDArray[np.int32]) -> Floats:
 
 def snap(X: Floats) -> Floats:
     """Return X with zero for every value that LightGBM reads as zero."""
-    return np.where(np.abs(X) <= _ZERO, 0.0, X)
+    return np.where(np.abs(X) <= ZERO, 0.0, X)
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:

@@ -167,13 +167,18 @@ class Model:
         low, high : float64 arrays of shape (n,)
             NaN where the covariance is unknown.
         """
+        return self.scores(X)[1:]
+
+    def scores(self, X: ArrayLike) -> tuple[Floats, Floats, Floats]:
+        """Return `probability` and both ends of `interval`, from one margin; parameters and errors as there."""
         m = self.margin(X)
-        if not self.calibration.known:
-            return np.full(len(m), np.nan), np.full(len(m), np.nan)
-        (aa, ab), (_, bb) = self.calibration.covariance
         s = self.calibration.slope * m + self.calibration.intercept
+        p = sigmoid(s)
+        if not self.calibration.known:
+            return p, np.full(len(m), np.nan), np.full(len(m), np.nan)
+        (aa, ab), (_, bb) = self.calibration.covariance
         half = _NORMAL_95 * np.sqrt(np.maximum(m * m * aa + 2.0 * m * ab + bb, 0.0))
-        return sigmoid(s - half), sigmoid(s + half)
+        return p, sigmoid(s - half), sigmoid(s + half)
 
     def contributions(self, X: ArrayLike) -> tuple[Floats, float]:
         """Return what each column adds to the calibrated log-odds.

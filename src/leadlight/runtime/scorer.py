@@ -243,8 +243,7 @@ class Scorer:
         self, X: Floats, reasons: int, cold: NDArray[np.bool_], missing: tuple[str, ...]
     ) -> list[Prediction]:
         model = self.model
-        p = model.probability(X)
-        low, high = model.interval(X)
+        p, low, high = model.scores(X)
         grades, percentiles, qualified = model.grade(p), model.percentile(p), model.qualified(p)
         texts: list[tuple[Reason, ...]] = [()] * len(X)
         if reasons != 0:

@@ -41,7 +41,9 @@ int native_view(PyObject *object, Py_buffer *view, const char *name, char kind, 
 
 static int add_kernels(PyObject *module)
 {
-    return PyModule_AddFunctions(module, sweep_methods);
+    if (PyModule_AddFunctions(module, sweep_methods) < 0 || PyModule_AddFunctions(module, trees_methods) < 0)
+        return -1;
+    return PyModule_AddFunctions(module, tree_shap_methods);
 }
 
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, (void *)add_kernels}, {0, NULL}};
