@@ -11,10 +11,10 @@ UV := UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
 # The tests that need no training: enough for another kernel or another set of versions.
 FAST := tests/kernels tests/runtime tests/features
 
-.PHONY: help demo test check bench docs notebooks lint format types rooms reference dist lean oldest clean
+.PHONY: help demo test check bench docs notebooks lint format types rooms reference dist lean oldest bench-quality clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 demo: $(STAMP) ## Learn from the travel community, write the call list and the report to demo-output
 	$(BIN)/leadlight demo --data data/travel --out demo-output
@@ -77,6 +77,9 @@ bench: $(STAMP) ## Run the benchmarks (see benchmarks/README.md)
 	@set -- $$(find benchmarks -maxdepth 1 -name 'bench_*.py' | sort); \
 	if [ $$# -eq 0 ]; then echo "There is no benchmarks/bench_*.py in this checkout." >&2; exit 1; fi; \
 	for each in "$$@"; do echo "== $$each"; $(BIN)/python "$$each"; done
+
+bench-quality: $(STAMP) ## Judge the learner beside others (hours; see benchmarks/README.md)
+	$(BIN)/python benchmarks/bench_quality.py --judge --automl --out build/quality/judge.md
 
 clean: ## Remove everything that make and the tools have made
 	rm -rf .venv build demo-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis src/*.egg-info

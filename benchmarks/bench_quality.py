@@ -1,8 +1,8 @@
 """Who would have bought: LeadClassifier beside other learners on the same rows, with intervals over accounts.
 
-Run: make bench, or python benchmarks/bench_quality.py: the validation periods, which lie before everything that the judge
-scores, and learners without a search. make bench-quality, or --judge --automl: the judge's periods, for the end of a
-development and not to steer it by. See README.md beside this file; what is run is kept in build/quality, and a run that
+Run: make bench, or python benchmarks/bench_quality.py: the two sites in their validation periods, which lie before
+everything that the judge scores, and learners without a search. make bench-quality, or --judge --automl: all cases in the
+judge's periods, for the end of a development and not to steer it by. See README.md beside this file; what is run is kept in build/quality, and a run that
 was broken off goes on.
 """
 
@@ -25,6 +25,9 @@ LEADS = ROOT.parent / "shared" / "data" / "leads"
 VERSIONS = ("lightgbm", "scikit-learn", "pandas", "numpy")
 PLAIN = ("LightGBM", "XGBoost", "CatBoost", "HistGradientBoosting", "ridge logistic")
 
+QUICK = ("travel", "beer")
+"""What make bench runs."""
+
 
 def say(text: str) -> None:
     """Say on the other stream what is going on: the tables alone are the output."""
@@ -42,7 +45,9 @@ def arguments() -> argparse.Namespace:
     )
     found.set_defaults(period="validation")
     found.add_argument(
-        "--cases", default="", help="begin of the names, divided by ';': 'travel;simulator, 10 won'"
+        "--cases",
+        help="begin of the names, divided by ';': 'travel;simulator, 10 won', or 'all' "
+        f"(default: all for --judge, else {' and '.join(QUICK)})",
     )
     found.add_argument(
         "--only", default="", help="contestants beside ours, divided by commas: 'CatBoost,FLAML'"
@@ -53,7 +58,7 @@ def arguments() -> argparse.Namespace:
     found.add_argument("--automl-seconds", type=float, default=120.0, help="the longer budget")
     found.add_argument("--threads", type=int, default=2)
     found.add_argument("--leads", type=Path, default=LEADS, help="folder of the lead tables")
-    found.add_argument("--skip-points", action="store_true", help="leave out the part against capped points")
+    found.add_argument("--retry", action="store_true", help="run again what failed in an earlier run")
     found.add_argument("--list", action="store_true", help="print the names of cases and contestants")
     found.add_argument("--out", type=Path, help="write the tables to this file, too")
     return found.parse_args()
@@ -73,14 +78,20 @@ def main() -> None:
     given = arguments()
     sources: list[Source] = [TRAVEL, BEER, Simulator()]
     sources += [kind(given.leads) for kind in (lead_tables.XEducation, lead_tables.Olist, lead_tables.Bank)]
-    wanted = [name.strip() for name in given.cases.split(";") if name.strip()]
+    asked = given.cases or ("all" if given.period == "judge" else ";".join(QUICK))
+    wanted = [] if asked == "all" else [name.strip() for name in asked.split(";") if name.strip()]
     field = contestants(given)
     plan = {
         s: [n for n in s.case_names(given.period) if not wanted or n.startswith(tuple(wanted))]
         for s in sources
     }
     if given.list:
-        print("\n".join(n for names in plan.values() for n in names), *(c.name for c in field), sep="\n")
+        print(
+            "\n".join(n for names in plan.values() for n in names),
+            capped_points.NAME,
+            *(c.name for c in field),
+            sep="\n",
+        )
         return
     lines: list[str] = []
 
@@ -90,8 +101,8 @@ def main() -> None:
         if given.out:
             given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    show([f"{machine(VERSIONS)}, leadlight {ll.__version__}", f"Period: {given.period}."])
-    runs, judgements = Runs(given.threads, say), []
+    runs, judgements = Runs(given.threads, say, retry=given.retry), []
+    show([f"{machine(VERSIONS)}\nleadlight {ll.__version__}, learner {runs.code}; period: {given.period}"])
     for source, names in plan.items():
         if not names:
             continue
@@ -104,7 +115,7 @@ def main() -> None:
             show(tables.case_table(judgements[-1]))
     if judgements:
         show(tables.summary(judgements))
-    if not given.skip_points and not wanted:
+    if not wanted or capped_points.NAME.startswith(tuple(wanted)):
         show(capped_points.table(given.period, given.threads, say))
 
 
