@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.kernels.log import EncodedLog
+from leadlight.kernels.start import NEVER, Start
 from leadlight.kernels.stream import Stream
 from leadlight.moments import ALL, DAY_US
 from leadlight.plan import Column, Plan
@@ -16,7 +17,6 @@ Codes = NDArray[np.int64]
 Values = NDArray[np.float64]
 
 ENTROPY_SCALE = float(1 << 24)
-NEVER = np.iinfo(np.int64).min
 
 
 def fill_columns(
@@ -29,9 +29,11 @@ def fill_columns(
     joined: Codes | None,
     out: NDArray[np.float32],
     rows: Codes,
+    start: Start | None = None,
 ) -> None:
     """Compute every column of the plan for a block of observations into `out[rows]`."""
-    block = _Block(plan, log, streams, entity, account, cutoff, joined)
+    start = Start.empty(plan) if start is None else start
+    block = _Block(plan, log, streams, entity, account, cutoff, joined, start)
     for j, column in enumerate(plan.columns):
         out[rows, j] = _OPERATIONS[column.operation](block, column)
 
@@ -48,8 +50,9 @@ class _Block:
         account: Codes | None,
         cutoff: Codes,
         joined: Codes | None,
+        start: Start,
     ) -> None:
-        self.plan, self.log, self.streams = plan, log, streams
+        self.plan, self.log, self.streams, self.start = plan, log, streams, start
         self.cutoff, self.joined, self.account = cutoff, joined, account
         self.entities = {"given": entity, "received": entity, "account": account}
         self._positions: dict[tuple[str, int], Codes] = {}
@@ -84,6 +87,8 @@ class _Block:
             value = None
             if running is not None:
                 value = running[self.position(side, -1)] - running[self.position(side, window)]
+                if window == ALL and not account:
+                    value = value + self.start.count[key]
             self._counts[key, window, side] = value
         return self._counts[key, window, side]
 
@@ -101,13 +106,18 @@ class _Block:
         return None if len(known) < len(counts) or not known else np.sum(known, axis=0)
 
     def last(self, key: int) -> tuple[Codes, NDArray[np.bool_]] | None:
-        """Position of the newest entry that the key counts, and whether there is one."""
+        """When the newest row that the key counts happened, `NEVER` for none, and whether it left its field filled."""
         side = self.side(key)
         stream = self.streams[side]
         mask = None if stream is None else stream.mask(self.plan.keys[key])
-        if mask is None:
+        if stream is None or mask is None:
             return None
-        return self._last(mask, side)
+        time, filled = self.start.last[key], self.start.filled[key]
+        at, there = self._last(mask, side)
+        if not len(stream.time):
+            return np.full(len(at), time), np.full(len(at), filled)
+        kept = there if self.log.filled is None else self.log.filled[stream.row[at]]
+        return np.where(there, stream.time[at], time), np.where(there, kept, filled)
 
     def _last(self, mask: NDArray[np.bool_], side: str) -> tuple[Codes, NDArray[np.bool_]]:
         newest = np.maximum.accumulate(np.where(mask, np.arange(len(mask)), -1))
@@ -124,15 +134,17 @@ class _Block:
         return stream
 
     def first_time(self, side: str) -> Codes:
-        """When the entity's first entry happened; meaningless where it has none."""
+        """When the entity's first row happened, `NEVER` where it has none."""
         stream = self.streams[side]
-        start = self.position(side, ALL)
-        if stream is None or not len(stream.time):
-            return np.zeros(len(self.cutoff), np.int64)
-        return stream.time[np.minimum(start, len(stream.time) - 1)]
+        begin, end = self.position(side, ALL), self.position(side, -1)
+        before = self.start.first[side == "received"]
+        if before != NEVER or stream is None or not len(stream.time):
+            return np.full(len(self.cutoff), before)
+        return np.where(end > begin, stream.time[np.minimum(begin, len(stream.time) - 1)], NEVER)
 
     def visit_mask(self) -> NDArray[np.bool_]:
-        return self.given().visit_starts > self.plan.session_gap_us
+        """Which entries begin a visit."""
+        return self.given().gaps(self.start.newest) > self.plan.session_gap_us
 
 
 def _running_sum(values: NDArray[np.bool_] | Codes) -> Codes:
@@ -160,17 +172,19 @@ def _sum_duration(block: _Block, column: Column) -> Values:
     if stream is None or mask is None or block.log.duration_ms is None:
         return block.missing()
     running = _running_sum(np.where(mask, block.log.duration_ms[stream.row], 0))
-    return (running[block.position(side, -1)] - running[block.position(side, column.windows[0])]) / 1000.0
+    sums = running[block.position(side, -1)] - running[block.position(side, column.windows[0])]
+    if column.windows[0] == ALL:
+        sums = sums + block.start.duration_ms[key]
+    return sums / 1000.0
 
 
 def _recency(block: _Block, column: Column) -> Values:
     """Days since the newest row; missing where there is none."""
     found = block.last(column.keys[0])
-    stream = block.streams[block.side(column.keys[0])]
-    if found is None or stream is None or not len(stream.time):
+    if found is None:
         return block.missing()
-    at, there = found
-    return np.where(there, (block.cutoff - stream.time[at]) / DAY_US, np.nan)
+    time, _ = found
+    return np.where(time != NEVER, (block.cutoff - time) / DAY_US, np.nan)
 
 
 def _first_time(block: _Block, column: Column) -> Values:
@@ -232,7 +246,8 @@ def x_log2_x(count: Codes) -> Codes:
 
 def _visits(block: _Block, column: Column) -> Codes:
     running = _running_sum(block.visit_mask())
-    return running[block.position("given", -1)] - running[block.position("given", column.windows[0])]
+    found = running[block.position("given", -1)] - running[block.position("given", column.windows[0])]
+    return found + block.start.visits if column.windows[0] == ALL else found
 
 
 def _visits_per_month(block: _Block, column: Column) -> Values:
@@ -244,31 +259,33 @@ def _visits_per_month(block: _Block, column: Column) -> Values:
 
 def _last_visit(block: _Block, column: Column) -> Values:
     """Seconds from the first row of the newest visit to the end of its last, never beyond the cutoff."""
-    stream = block.given()
-    start, there = block._last(block.visit_mask(), "given")
-    if not len(stream.time):
-        return block.missing()
-    last = np.maximum(block.position("given", -1) - 1, 0)
-    end = stream.time[last]
+    stream, before = block.given(), block.start
+    at, there = block._last(block.visit_mask(), "given")
+    end = np.full(len(at), before.newest)
+    begin = np.full(len(at), before.visit)
+    duration = np.full(len(at), before.newest_duration_ms)
+    if len(stream.time):
+        last = np.maximum(block.position("given", -1) - 1, 0)
+        newer = block.position("given", -1) > block.position("given", ALL)
+        begin, end = np.where(there, stream.time[at], begin), np.where(newer, stream.time[last], end)
+        if block.log.duration_ms is not None:
+            duration = np.where(newer, block.log.duration_ms[stream.row[last]], duration)
     if block.log.duration_ms is not None:
-        end = np.minimum(end + block.log.duration_ms[stream.row[last]] * 1000, block.cutoff)
-    return np.where(there, (end - stream.time[start]) / 1e6, np.nan)
+        end = np.minimum(end + duration * 1000, block.cutoff)
+    return np.where(begin != NEVER, (end - begin) / 1e6, np.nan)
 
 
 def _completeness(block: _Block, column: Column) -> Values:
     """Share of the vocabulary's fields whose newest value before the cutoff is not empty."""
-    filled = block.log.filled
-    stream = block.given()
-    if filled is None or not column.keys:
+    if block.log.filled is None or not column.keys:
         return block.missing()
     count = np.zeros(len(block.cutoff), np.int64)
     for key in column.keys:
         found = block.last(key)
         if found is None:
             return block.missing()
-        at, there = found
-        if len(stream.row):
-            count += there & filled[stream.row[at]]
+        time, filled = found
+        count += (time != NEVER) & filled
     return count / len(column.keys)
 
 
@@ -279,9 +296,9 @@ def _surprise(block: _Block, column: Column) -> Values:
     if recent is None or ever is None:
         return block.missing()
     side = block.side(column.keys[0])
-    there = block.position(side, -1) > block.position(side, ALL)
-    before = (block.cutoff - block.first_time(side)) / window - 1.0
-    known = there & (before > 0)
+    first = block.first_time(side)
+    before = (block.cutoff - first) / window - 1.0
+    known = (first != NEVER) & (before > 0)
     expected = (ever - recent) / np.where(known, before, 1.0)
     return np.where(known, (recent - expected) / np.sqrt(np.maximum(expected, 0.0) + 1.0), np.nan)
 

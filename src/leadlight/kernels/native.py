@@ -22,6 +22,7 @@ from leadlight.kernels.program import (
     compiled_plan,
     value_tables,
 )
+from leadlight.kernels.start import NEVER, Start
 from leadlight.plan import Plan
 
 VARIABLE: Final = "LEADLIGHT_KERNELS"
@@ -216,6 +217,7 @@ def native_sweep(
     joined: Codes | None,
     out: NDArray[np.float32],
     threads: int,
+    start: Start | None = None,
 ) -> None:
     """Sweep into `out`, a C-contiguous float32 array; arrays of observations are C-contiguous int64.
 
@@ -233,16 +235,47 @@ def native_sweep(
     try:
         index = opened.index(compiled.uses_received)
         program = _program(native, compiled, opened)
+        before = None if start is None or not start.rows else _open_start(start)(compiled, start)
         least = 1
         while least:
             table = _x_log2_x_table(least) if compiled.has_entropy else _NO_TABLE
             job = native.new_job(
-                program, opened.capsule, index, entity, cutoff, joined, account_of, table, out
+                program, opened.capsule, index, entity, cutoff, joined, account_of, table, out, before
             )
             _run(native, job, compiled.has_peers and account_of is not None, threads)
             least = native.table_wanted(job)
     except OverflowError as error:
         raise Unsupported(str(error)) from error
+
+
+class _OpenStart:
+    """A start in cells of the state, as `new_job` in csrc/sweep.c takes it; for the plan that came last."""
+
+    def __init__(self, start: Start) -> None:
+        self._made: tuple[Compiled, tuple[Any, ...]] | None = None
+
+    def __call__(self, compiled: Compiled, start: Start) -> tuple[Any, ...]:
+        made = self._made
+        if made is None or made[0] is not compiled:
+            made = self._made = (compiled, _start_arrays(compiled, start))
+        return made[1]
+
+
+_open_start: Final = Remembered(_OpenStart)
+
+
+def _start_arrays(compiled: Compiled, start: Start) -> tuple[Any, ...]:
+    if start.rows > np.iinfo(np.int32).max:
+        raise Unsupported(f"a start from {start.rows} rows")
+    # The cell of visits has key -1, and so takes what is appended.
+    cells = compiled.cell_keys
+    return (
+        np.append(start.count, start.visits)[cells].astype(np.int32),
+        np.append(start.last, NEVER)[cells],
+        np.append(start.filled, False)[cells],
+        np.append(start.duration_ms, 0)[compiled.sum_keys],
+        (start.rows, *start.first, start.newest, start.newest_duration_ms, start.visit),
+    )
 
 
 def _x_log2_x_table(least: int) -> Codes:

@@ -100,6 +100,8 @@ class Compiled(NamedTuple):
         In the order of `new_program` in csrc/sweep.c.
     numbers : tuple of dicts
         For each dictionary of `DICTIONARIES`, the entries that the plan names and their numbers from 1.
+    cell_keys, sum_keys : int64 array
+        A key of the plan for each cell and for each sum of durations; -1 for the cell of visits.
     uses_received, has_entropy, has_peers : bool
     made : dict
         Programs by the dictionaries of logs, most recent last.
@@ -107,6 +109,8 @@ class Compiled(NamedTuple):
 
     parts: tuple[Ints, ...]
     numbers: tuple[dict[str, int], ...]
+    cell_keys: Ints
+    sum_keys: Ints
     uses_received: bool
     has_entropy: bool
     has_peers: bool
@@ -166,35 +170,36 @@ def _cell(key: Key) -> Cell:
     return key.action, key.side, key.attribute, str(key.value)
 
 
+def windows_of(column: Column) -> list[int]:
+    """Return all windows whose counts the column reads, in microseconds; `ALL` for everything before the cutoff."""
+    if column.operation in ("recency", "last_visit", "completeness", "tenure"):
+        return []
+    if column.operation == "visits_per_month":
+        return [ALL]
+    first = column.windows[0]
+    if column.operation == "trend":
+        return [first, 2 * first]
+    if column.operation in ("first_time", "surprise"):
+        return [first, ALL]
+    return [first, column.windows[-1]] if column.operation == "ratio" else [first]
+
+
 class _Compiler:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.cells: dict[Cell, int] = {}
+        self.key_of: dict[int, int] = {}
         self.peers: dict[Cell, int] = {}
         self.slots: dict[tuple[int, int], int] = {}
         self.sums: dict[int, int] = {}
         self.keys: list[int] = []
         self.numbers: tuple[dict[str, int], ...] = tuple({} for _ in DICTIONARIES)
         self.keep = 0
-        lanes = sorted({self._length(w) for c in plan.columns for w in self._windows(c)})
+        lanes = sorted({self._length(w) for c in plan.columns for w in windows_of(c)})
         if len(lanes) > MOST_LANES:
             raise Unsupported(f"the plan has {len(lanes)} windows")
         self.lanes = {length: lane for lane, length in enumerate(lanes)}
         self.visits = -1
-
-    @staticmethod
-    def _windows(column: Column) -> list[int]:
-        """All windows whose counts the column reads."""
-        if column.operation in ("recency", "last_visit", "completeness", "tenure"):
-            return []
-        if column.operation == "visits_per_month":
-            return [ALL]
-        first = column.windows[0]
-        if column.operation == "trend":
-            return [first, 2 * first]
-        if column.operation in ("first_time", "surprise"):
-            return [first, ALL]
-        return [first, column.windows[-1]] if column.operation == "ratio" else [first]
 
     @staticmethod
     def _length(window: int) -> int:
@@ -236,8 +241,17 @@ class _Compiler:
             *self._slots(),
             *emitted,
         )
+        cell_keys = np.full(len(self.cells), -1)
+        cell_keys[list(self.key_of)] = list(self.key_of.values())
         return Compiled(
-            parts, self.numbers, uses_received, "entropy" in operations, "peers" in operations, {}
+            parts,
+            self.numbers,
+            cell_keys,
+            cell_keys[list(self.sums)],
+            uses_received,
+            "entropy" in operations,
+            "peers" in operations,
+            {},
         )
 
     def _number(self, dictionary: str | None, entry: str | None) -> None:
@@ -297,9 +311,10 @@ class _Compiler:
         """One record: operation, needs, lane, other lane, keys from and to, split, window."""
         operation = column.operation
         keys = [self.plan.keys[k] for k in column.keys]
-        windows = self._windows(column)
+        windows = windows_of(column)
         lanes = [self._lane(window) for window in windows] or [0]
         cells = [self.cells.setdefault(_cell(key), len(self.cells)) for key in keys]
+        self.key_of.update(zip(cells, column.keys, strict=True))
         needs, split = self._need(keys), column.split
         begin = len(self.keys)
         match operation:

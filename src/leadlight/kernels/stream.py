@@ -66,12 +66,15 @@ class Stream:
         matches = _attribute_rows(self.log, key)
         return None if matches is None else chosen & matches[self.row]
 
-    @cached_property
-    def visit_starts(self) -> NDArray[np.int64]:
-        """Microseconds since the entity's entry before, a very large number for its first."""
+    def gaps(self, before: int) -> Codes:
+        """Microseconds since the entity's entry before, which for its first is the moment `before`.
+
+        Where that is the smallest int64 there was none, and the gap is the largest.
+        """
         gap = np.diff(self.time, prepend=0)
         first = np.diff(self.entity, prepend=-1) != 0
-        return np.where(first, np.iinfo(np.int64).max, gap)
+        ends = np.iinfo(np.int64)
+        return np.where(first, ends.max if before == ends.min else self.time - before, gap)
 
 
 def _attribute_rows(log: EncodedLog, key: Key) -> NDArray[np.bool_] | None:

@@ -16,6 +16,7 @@ from leadlight.kernels import sweep_reference
 from leadlight.kernels.log import EncodedLog
 from leadlight.kernels.native import native_kernels, native_sweep
 from leadlight.kernels.program import Unsupported
+from leadlight.kernels.start import Start
 from leadlight.plan import Plan
 
 Codes = NDArray[np.int64]
@@ -31,6 +32,7 @@ def sweep(
     joined: Codes | None = None,
     out: NDArray[np.float32] | None = None,
     threads: int = 1,
+    start: Start | None = None,
 ) -> NDArray[np.float32]:
     """Compute the plan's columns for each observation.
 
@@ -53,6 +55,10 @@ def sweep(
         Written in place and returned.
     threads : int
         Members are split over so many threads. The reference uses one.
+    start : Start, optional
+        What the member's rows amount to that the log no longer holds: see `leadlight.kernels.start.fold`. All observations
+        are then of one member, every row of the member in the log happened after the folded ones, and each cutoff is so
+        late that no finite window reaches back to them.
 
     Returns
     -------
@@ -76,6 +82,8 @@ def sweep(
         account_of = _whole(account_of, "account_of")
     if threads < 1:
         raise ValueError(f"threads is {threads}; it must be at least 1.")
+    if start is not None:
+        _of_one_member(plan, entity, start)
     if out is None:
         out = np.empty(shape, np.float32)
     elif out.shape != shape or out.dtype != np.float32:
@@ -87,14 +95,16 @@ def sweep(
         try:
             # Rows of a view that are apart in memory are written by way of a copy.
             rows = out if out.flags.c_contiguous and out.dtype.isnative else np.empty(shape, np.float32)
-            native_sweep(native, plan, log, entity, cutoff, account_of, joined, rows, threads)
+            native_sweep(native, plan, log, entity, cutoff, account_of, joined, rows, threads, start)
         except Unsupported:
             pass
         else:
             if rows is not out:
                 out[...] = rows
             return out
-    return sweep_reference.sweep(plan, log, entity, cutoff, account_of=account_of, joined=joined, out=out)
+    return sweep_reference.sweep(
+        plan, log, entity, cutoff, account_of=account_of, joined=joined, out=out, start=start
+    )
 
 
 def _whole(values: Any, name: str) -> Codes:
@@ -104,6 +114,13 @@ def _whole(values: Any, name: str) -> Codes:
             f"{name} is {array.dtype} with {array.ndim} dimensions; give one dimension of whole numbers."
         )
     return np.ascontiguousarray(array, np.int64)
+
+
+def _of_one_member(plan: Plan, entity: Codes, start: Start) -> None:
+    if len(start.count) != len(plan.keys):
+        raise ValueError(f"start holds {len(start.count)} keys; the plan has {len(plan.keys)}.")
+    if len(entity) > 1 and (entity != entity[0]).any():
+        raise ValueError("With a start, all observations are of one member.")
 
 
 def _same_length(values: Codes, entity: Codes, name: str) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from leadlight.kernels.columns import fill_columns
 from leadlight.kernels.log import EncodedLog
+from leadlight.kernels.start import Start
 from leadlight.kernels.stream import Stream
 from leadlight.plan import Plan
 
@@ -39,6 +40,7 @@ def sweep(
     account_of: Codes | None = None,
     joined: Codes | None = None,
     out: NDArray[np.float32] | None = None,
+    start: Start | None = None,
 ) -> NDArray[np.float32]:
     """Compute the plan's columns for each observation.
 
@@ -56,6 +58,8 @@ def sweep(
         When the member of the observation joined; the smallest int64 means unknown.
     out : float32 array of shape (rows, columns), optional
         Written in place and returned.
+    start : Start, optional
+        What the history of the one member amounts to that the log no longer holds.
 
     Returns
     -------
@@ -69,9 +73,9 @@ def sweep(
     order = np.lexsort((cutoff, entity))
     prompt = order[~late[order]]
     for block in _blocks(prompt, entity):
-        _sweep_prompt(plan, log, entity, cutoff, account_of, joined, block, out)
+        _sweep_prompt(plan, log, entity, cutoff, account_of, joined, block, out, start)
     for block in _late_blocks(np.flatnonzero(late), log, entity, account_of):
-        _sweep_late(plan, log, entity, cutoff, account_of, joined, block, out)
+        _sweep_late(plan, log, entity, cutoff, account_of, joined, block, out, start)
     return out
 
 
@@ -90,6 +94,7 @@ def _sweep_prompt(
     joined: Codes | None,
     block: Codes,
     out: NDArray[np.float32],
+    start: Start | None,
 ) -> None:
     members = entity[block]
     accounts = None if account_of is None else account_of[members]
@@ -102,7 +107,7 @@ def _sweep_prompt(
         row_account = _account_of_rows(log, account_of)
         streams["account"] = Stream.of_rows(log, *_rows_of(row_account, accounts))
     born = None if joined is None else joined[block]
-    fill_columns(plan, log, streams, members, accounts, cutoff[block], born, out, block)
+    fill_columns(plan, log, streams, members, accounts, cutoff[block], born, out, block, start)
 
 
 def _sweep_late(
@@ -114,6 +119,7 @@ def _sweep_late(
     joined: Codes | None,
     block: Codes,
     out: NDArray[np.float32],
+    start: Start | None,
 ) -> None:
     members, cutoffs = entity[block], cutoff[block]
     own = np.arange(len(block), dtype=np.int64)
@@ -130,7 +136,7 @@ def _sweep_late(
             log, *_known_pairs(log, row_account, account_of[members], cutoffs)
         )
     born = None if joined is None else joined[block]
-    fill_columns(plan, log, streams, own, accounts, cutoffs, born, out, block)
+    fill_columns(plan, log, streams, own, accounts, cutoffs, born, out, block, start)
 
 
 def _late(log: EncodedLog, entity: Codes, cutoff: Codes, account_of: Codes | None) -> NDArray[np.bool_]:

@@ -3,5 +3,6 @@
 from leadlight.runtime.model import Calibration, Linear, Model
 from leadlight.runtime.prediction import Prediction, Reason
 from leadlight.runtime.scorer import Scorer, load
+from leadlight.runtime.state import MemberState
 
-__all__ = ["Calibration", "Linear", "Model", "Prediction", "Reason", "Scorer", "load"]
+__all__ = ["Calibration", "Linear", "MemberState", "Model", "Prediction", "Reason", "Scorer", "load"]

@@ -61,8 +61,8 @@ class EventInfo:
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Events that the member gave or received."""
+class Rows:
+    """Events that the member gave or received, one for each event_id, with the members' codes and the times."""
 
     table: EventTable
     actor: Codes
@@ -109,22 +109,23 @@ def encode_events(
     InputError
         A value cannot be read, no event is the member's, or there is no event and no `at`.
     """
-    facts, needs = _facts(member), needs_of(plan)
-    rows = _select(read_events(events), facts)
+    facts, needs = member_facts(member), needs_of(plan)
+    rows = select_rows(read_events(events), facts)
     if at is None and not len(rows):
         raise InputError("There are no events, so there is no latest one; say for which moment with at=.")
     at_us = int(rows.visible.max()) + 1 if at is None else moment_us(at, name="at")
-    log = _encode(rows, facts, needs)
+    log = encode_rows(rows, facts, needs)
     joined = as_time_us(facts["joined_at"], "joined_at") if facts.get("joined_at") is not None else NEVER
     own = bool(((rows.actor == MEMBER) & (rows.visible < at_us)).any())
     # The domain of the one who acted is no column of an event.
     unknown = needs.received_by_domain if len(rows) and _any_received(rows) else ()
-    missing = [*_missing(needs, rows, facts), *(plan.columns[j].name for j in unknown)]
+    missing = [*missing_facts(needs, rows.table, facts), *(plan.columns[j].name for j in unknown)]
     info = EventInfo(at_us, np.array([joined], np.int64), not own, tuple(dict.fromkeys(missing)), unknown)
     return log, np.array([MEMBER], np.int64), info
 
 
-def _facts(member: Mapping[str, Any] | None) -> dict[str, Any]:
+def member_facts(member: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the member's own facts, as they were given; InputError where they are none."""
     if member is None:
         return {}
     if not isinstance(member, Mapping):
@@ -135,7 +136,7 @@ def _facts(member: Mapping[str, Any] | None) -> dict[str, Any]:
     return {name: member[name] for name in _FACTS if name in member}
 
 
-def _select(table: EventTable, facts: Mapping[str, Any]) -> _Rows:
+def select_rows(table: EventTable, facts: Mapping[str, Any]) -> Rows:
     """Keep the rows that the member gave or received, one for each event_id."""
     n = len(table)
     actor = np.full(n, MEMBER, np.int64)
@@ -143,7 +144,7 @@ def _select(table: EventTable, facts: Mapping[str, Any]) -> _Rows:
     keep = np.ones(n, bool)
     if "member_id" in table.names:
         who = ids(table.column("member_id"), "member_id")
-        me = _identity(who, facts)
+        me = identity_of(who, facts)
         actor = _sides(who, me)
         keep = actor == MEMBER
         if "other_member_id" in table.names:
@@ -163,10 +164,11 @@ def _select(table: EventTable, facts: Mapping[str, Any]) -> _Rows:
         time = visible = None
     if time is None or visible is None:
         time, visible = _times(table)
-    return _Rows(table, actor, other, time, visible)
+    return Rows(table, actor, other, time, visible)
 
 
-def _identity(who: list[str | None] | Repeated, facts: Mapping[str, Any]) -> str:
+def identity_of(who: list[str | None] | Repeated, facts: Mapping[str, Any]) -> str:
+    """Return the member's identifier: the one among the facts, else the only one that the events name."""
     given = as_id(facts.get("member_id"), "member_id")
     if given is not None:
         return given
@@ -217,7 +219,7 @@ def _first_of_event(
     return keep
 
 
-def _encode(rows: _Rows, facts: Mapping[str, Any], needs: Needs) -> EncodedLog:
+def encode_rows(rows: Rows, facts: Mapping[str, Any], needs: Needs) -> EncodedLog:
     """Encode the columns that the plan reads; the log does without the others."""
     table = rows.table
 
@@ -272,7 +274,7 @@ def _actions(table: EventTable, needs: Needs) -> NDArray[np.int32]:
     return found
 
 
-def _same_domain(rows: _Rows, facts: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+def _same_domain(rows: Rows, facts: Mapping[str, Any]) -> NDArray[np.bool_] | None:
     """Whether the other party has the member's domain; None where either side was not given."""
     if not len(rows):
         return np.empty(0, bool)
@@ -286,19 +288,18 @@ def _same_domain(rows: _Rows, facts: Mapping[str, Any]) -> NDArray[np.bool_] | N
     return own_rows
 
 
-def _any_received(rows: _Rows) -> bool:
+def _any_received(rows: Rows) -> bool:
     return rows.other is not None and bool((rows.actor != MEMBER).any())
 
 
-def _missing(needs: Needs, rows: _Rows, facts: Mapping[str, Any]) -> list[str]:
-    """Name the facts that the plan uses and that were not given."""
-    table = rows.table
+def missing_facts(needs: Needs, table: EventTable, facts: Mapping[str, Any]) -> list[str]:
+    """Name the facts that the plan uses and that were not given with the member's events."""
     lacking = [
         name for attribute, name in COLUMN_OF.items() if attribute in needs.attributes and not table.has(name)
     ]
-    if "same_domain" in needs.attributes and len(rows) and "email_domain" not in facts:
+    if "same_domain" in needs.attributes and len(table) and "email_domain" not in facts:
         lacking.append("email_domain")
-    if rows.other is None and needs.received:
+    if needs.received and len(table):
         lacking += [name for name in ("member_id", "other_member_id") if name not in table.names]
     if needs.duration and not table.has("duration_s"):
         lacking.append("duration_s")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from leadlight.errors import InputError, SchemaError, closest
 from leadlight.kernels.sweep import sweep
-from leadlight.moments import Moment
+from leadlight.moments import Duration, Moment
 from leadlight.plan import Plan
 from leadlight.runtime.align import Infinite, align
 from leadlight.runtime.bundle import MAX_BYTES, Parts, check, described, digest, pack, unpack
@@ -21,6 +21,7 @@ from leadlight.runtime.events import EventInfo, encode_events
 from leadlight.runtime.model import Model
 from leadlight.runtime.prediction import Prediction, Reason
 from leadlight.runtime.reasons import Templates, Writer
+from leadlight.runtime.state import MemberState
 from leadlight.runtime.storage import Files, read_files, write_files
 
 Floats = NDArray[np.float64]
@@ -64,6 +65,8 @@ class Scorer:
         # A loaded bundle keeps its bytes: another machine's golden rows may differ in the last digit.
         self.model, self.plan, self._info, self._files = parts
         self._writer = Writer(self.plan, templates)
+        columns = enumerate(self.plan.columns)
+        self._peer_columns = tuple((j, c.name) for j, c in columns if c.operation == "peers")
 
     @classmethod
     def from_files(
@@ -142,11 +145,11 @@ class Scorer:
 
         Parameters
         ----------
-        events : list of dicts, dict of arrays, pandas, polars or Arrow table
+        events : list of dicts, dict of arrays, pandas, polars or Arrow table, or MemberState
             occurred_at and action, and what else is known; see `leadlight.runtime.events.encode_events`. Empty: a member
-            without history.
+            without history. A state answers as all events that it was given.
         member : mapping, optional
-            The member's own facts: member_id, email_domain, joined_at.
+            The member's own facts: member_id, email_domain, joined_at. A state has them.
         peers : mapping of peers_* column to number, optional
             What colleagues of the same account did.
         at : moment, optional
@@ -167,6 +170,10 @@ class Scorer:
         row, info, missing = self._features(events, member, peers, at)
         X = row.astype(np.float64)[None]
         return self._predictions(X, reasons, np.array([info.cold_start]), missing)[0]
+
+    def state(self, member: Mapping[str, Any] | None = None, *, keep: Duration | None = "7d") -> MemberState:
+        """Return a state without events for a member: see `MemberState`, which says what `keep` keeps."""
+        return MemberState(self.plan, member, keep=keep)
 
     def predict_proba(self, X: Any, *, infinite: Infinite = "error") -> Floats:
         """Return the probabilities of feature rows aligned by name, shape (n, 2): no deal, a deal.
@@ -195,16 +202,22 @@ class Scorer:
         peers: Mapping[str, float] | None,
         at: Moment | None,
     ) -> tuple[NDArray[np.float32], EventInfo, tuple[str, ...]]:
-        log, entity, info = encode_events(events, self.plan, member, at)
-        row = sweep(self.plan, log, entity, np.array([info.at_us], np.int64), joined=info.joined)[0]
+        start = None
+        if isinstance(events, MemberState):
+            if member is not None:
+                raise InputError("A state has the member's facts; give them to scorer.state(member=...).")
+            log, entity, info, start = events.encoded(self.plan, at)
+        else:
+            log, entity, info = encode_events(events, self.plan, member, at)
+        cutoff = np.array([info.at_us], np.int64)
+        row = sweep(self.plan, log, entity, cutoff, joined=info.joined, start=start)[0]
         row[list(info.unknown)] = np.nan
         given = self._peers(peers)
         lacking = []
-        for j, column in enumerate(self.plan.columns):
-            if column.operation == "peers":
-                row[j] = given.get(column.name, np.nan)
-                if column.name not in given:
-                    lacking.append(column.name)
+        for j, name in self._peer_columns:
+            row[j] = given.get(name, np.nan)
+            if name not in given:
+                lacking.append(name)
         return row, info, (*info.missing, *lacking)
 
     def _peers(self, peers: Mapping[str, float] | None) -> dict[str, float]:
@@ -216,7 +229,7 @@ class Scorer:
             )
         if not peers:
             return {}
-        known = [column.name for column in self.plan.columns if column.operation == "peers"]
+        known = [name for _, name in self._peer_columns]
         for name in peers:
             if name not in known:
                 raise SchemaError(

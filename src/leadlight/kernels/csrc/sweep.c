@@ -432,6 +432,7 @@ static void release_job(Job *job)
     free((void *)job->other);
     free(job->lacking);
     free(job->family);
+    free(job->folded_memory);
     free(job);
 }
 
@@ -531,13 +532,68 @@ static int prepare_columns(Job *job)
     return 0;
 }
 
+/* Copy and check what happened before the log: the walk reads tables at its counts. */
+static int hold_start(Job *job, PyObject *object)
+{
+    static const char *const names[4] = {"count", "last", "filled", "duration"};
+    static const char kinds[4] = {'i', 'i', '?', 'i'};
+    const int64_t cells = job->program->h.n_cells, sums = job->program->h.n_sums;
+    const int64_t items[4] = {cells, cells, cells, sums}, size[4] = {4, 8, 1, 8};
+    if (object == Py_None)
+        return 0;
+    Start *start = &job->folded;
+    PyObject *array[4];
+    long long scalar[6];
+    if (!PyTuple_Check(object)) {
+        PyErr_SetString(PyExc_TypeError, "A start is a tuple.");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(object, "OOOO(LLLLLL)", &array[0], &array[1], &array[2], &array[3], &scalar[0], &scalar[1], &scalar[2],
+                          &scalar[3], &scalar[4], &scalar[5]))
+        return -1;
+    char *at = job->folded_memory = malloc((size_t)(cells + sums + 1) * 8 + (size_t)(cells + 1) * 5);
+    if (at == NULL) {
+        no_memory();
+        return -1;
+    }
+    /* Widest items first, so that each begins where its type may. */
+    char *place[4] = {at + (cells + sums) * 8, at, at + (cells + sums) * 8 + cells * 4, at + cells * 8};
+    for (int i = 0; i < 4; i++) {
+        Py_buffer view;
+        if (native_view(array[i], &view, names[i], kinds[i], (Py_ssize_t)size[i], (Py_ssize_t)items[i], 0) < 0)
+            return -1;
+        memcpy(place[i], view.buf, (size_t)view.len);
+        PyBuffer_Release(&view);
+    }
+    start->rows = scalar[0];
+    start->count = (const int32_t *)(void *)place[0];
+    start->last = (const int64_t *)(void *)place[1];
+    start->filled = (const uint8_t *)place[2];
+    start->duration = (const int64_t *)(void *)place[3];
+    start->first[GIVEN] = scalar[1];
+    start->first[RECEIVED] = scalar[2];
+    start->newest = scalar[3];
+    start->newest_duration = scalar[4];
+    start->visit = scalar[5];
+    if (start->rows < 0 || start->rows > INT32_MAX - job->index->largest) {
+        PyErr_SetString(PyExc_OverflowError, "A member has too many rows for the native kernel.");
+        return -1;
+    }
+    for (int64_t i = 0; i < cells; i++)
+        if (start->count[i] < 0 || start->count[i] > start->rows)
+            return refuse("A start counts more rows than it was made of.");
+    job->start = start;
+    return 0;
+}
+
 static PyObject *new_job(PyObject *module, PyObject *arguments)
 {
     (void)module;
-    PyObject *o[9];
+    PyObject *o[10];
     void *buffer[6];
     int64_t length[6];
-    if (!PyArg_ParseTuple(arguments, "OOOOOOOOO", &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6], &o[7], &o[8]))
+    if (!PyArg_ParseTuple(arguments, "OOOOOOOOOO", &o[0], &o[1], &o[2], &o[3], &o[4], &o[5], &o[6], &o[7], &o[8],
+                          &o[9]))
         return NULL;
     Job *job = calloc(1, sizeof(Job));
     if (job == NULL)
@@ -574,11 +630,14 @@ static PyObject *new_job(PyObject *module, PyObject *arguments)
     job->xlog = buffer[4];
     job->n_xlog = length[4];
     job->out = buffer[5];
+    if (hold_start(job, o[9]) < 0)
+        goto failed;
+    const int64_t most = job->index->largest + job->folded.rows;
     for (int64_t j = 0; j < job->program->n_columns; j++) {
         const Column *column = &job->program->column[j];
         /* A key counts a row once, so this bounds every sum that is kept in 32 bits. */
         if ((column->op == OP_DISTINCT || column->op == OP_ENTROPY) &&
-            job->index->largest > INT32_MAX / (column->to - column->from + 1)) {
+            most > INT32_MAX / (column->to - column->from + 1)) {
             PyErr_SetString(PyExc_OverflowError, "A member has too many rows for the native kernel.");
             goto failed;
         }
@@ -587,6 +646,11 @@ static PyObject *new_job(PyObject *module, PyObject *arguments)
     atomic_init(&job->table, 0);
     if (check_observations(job, buffer[0], buffer[1]) < 0)
         goto failed;
+    for (int64_t i = 1; job->start && i < job->rows; i++)
+        if (((const int64_t *)buffer[0])[i] != ((const int64_t *)buffer[0])[0]) {
+            refuse("With a start, all observations are of one member.");
+            goto failed;
+        }
     int failed;
     Py_BEGIN_ALLOW_THREADS
     failed = sort_observations(job, buffer[0], buffer[1]) < 0 || prepare_columns(job) < 0 ||

@@ -98,6 +98,15 @@ typedef struct {
     int32_t column, first, second;
 } Pair;
 
+/* What the member's rows amount to that the log no longer holds: start.py. Arrays of [cells], the sums of [n_sums]. */
+typedef struct {
+    int64_t rows;
+    const int32_t *count;
+    const int64_t *last, *duration; /* newest time of each cell; sums of durations */
+    const uint8_t *filled;
+    int64_t first[2], newest, newest_duration, visit; /* NONE_ where there is none */
+} Start;
+
 typedef struct {
     PyObject *owner[3]; /* program, log, index */
     const Program *program;
@@ -120,6 +129,9 @@ typedef struct {
     int64_t *family_from, *family_to, n_families; /* lists of keys of distinct and entropy columns, each once */
     uint8_t *lacking;     /* per column: the log or the call cannot give it */
     int64_t n_other;
+    const Start *start; /* `folded`, or NULL where the log holds everything */
+    Start folded;
+    void *folded_memory;
     atomic_llong next, table; /* next chunk; size that the table of x log2 x would have to have */
 } Job;
 
@@ -153,14 +165,6 @@ typedef struct {
     int32_t *shared; int64_t shared_room; /* per family: rows seen and entries held, a lane each */
     uint8_t reads; /* of the row emitted last */
 } Scratch;
-
-/* What a member's history before the first event given here amounts to; NULL for none. Rows of [cells] for all time. */
-typedef struct {
-    const int32_t *count;
-    const int64_t *last, *duration; /* newest time of each cell; sums of durations */
-    const uint8_t *filled;
-    int64_t first[2], newest, newest_duration, visit; /* NONE_ where there is none */
-} Start;
 
 /* 1 if there is room, 0 where memory ends. Keeps the content. */
 int grow(void **memory, int64_t *room, int64_t wanted, size_t size);

@@ -227,7 +227,7 @@ static int sweep_late(Job *job, Scratch *s, Slot *slot, int64_t entity, int64_t 
         for (int64_t i = 0; i < n; i++)
             if (event[i].time < cutoff[q] && visible[i] < cutoff[q])
                 s->spare[known++] = event[i];
-        if (sweep_member(job, s, NULL, s->spare, known, entity, from + q, from + q + 1, NULL) < 0)
+        if (sweep_member(job, s, job->start, s->spare, known, entity, from + q, from + q + 1, NULL) < 0)
             return -1;
     }
     return 0;
@@ -280,7 +280,7 @@ int sweep_chunk(Job *job, int64_t chunk, Scratch *s)
             return -1;
         if (slot->late && sweep_late(job, s, slot, entity, from, to) < 0)
             return -1;
-        if (sweep_member(job, s, NULL, event, n, entity, from, to, slot->late ? s->hidden : NULL) < 0)
+        if (sweep_member(job, s, job->start, event, n, entity, from, to, slot->late ? s->hidden : NULL) < 0)
             return -1;
     }
     return 0;
