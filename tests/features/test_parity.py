@@ -32,7 +32,7 @@ from leadlight.community import Community
 from leadlight.features import build_features
 from leadlight.observations import Observations
 from leadlight.plan import ATTRIBUTES, OPERATIONS, SIDES
-from leadlight.runtime import Calibration, Linear, Model, Scorer
+from leadlight.runtime import Calibration, Linear, MemberState, Model, Scorer
 from leadlight.simulate import simulate_community
 from leadlight.sources.stackexchange import read_stackexchange
 
@@ -133,6 +133,12 @@ def own_events(log: pa.Table, member, domains: dict) -> list[dict]:
     return events
 
 
+def folded(state: MemberState, cutoff) -> MemberState:
+    """The state after a round trip through bytes, its older events as sums."""
+    state.compact(cutoff)
+    return MemberState.from_bytes(state.to_bytes(), state.plan)
+
+
 def assert_online_is(expected: pd.DataFrame, community: Community, plan, domains: dict) -> None:
     """Compute each row of a batch from its member's events and facts alone."""
     scorer = scorer_of(plan)
@@ -151,6 +157,12 @@ def assert_online_is(expected: pd.DataFrame, community: Community, plan, domains
         differing = shown & ~((found == row) | (np.isnan(found) & np.isnan(row)))
         names = np.array(plan.column_names)[differing]
         assert not differing.any(), f"{member} {cutoff}: {names}, {found[differing]}, {row[differing]}"
+        state = scorer.state(facts, keep=None)
+        for event in sorted(known[member], key=lambda event: event["occurred_at"]):
+            state.update(event)
+        for stored in (state, folded(state, cutoff)):
+            again = scorer.features(stored, None, colleagues or None, at=cutoff)
+            np.testing.assert_array_equal(again, found)
 
 
 def check_online(kernels, world) -> None:

@@ -118,6 +118,19 @@ def test_a_start_knows_the_first_and_the_newest_of_what_was_folded():
     assert (start.first, start.newest, start.visit) == ((DAY_US, NEVER), 4 * DAY_US, 4 * DAY_US)
 
 
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_of_rows_at_one_time_the_longest_then_the_filled_one_is_the_newest(order):
+    log = dataclasses.replace(
+        views(1, 1, 1),
+        duration_ms=np.array([1, 5, 5]),
+        filled=np.array([True, False, True]),
+    )
+    start = fold(VIEWS, Start.empty(VIEWS), taken(log, order), 0)
+    assert (start.newest_duration_ms, start.filled.tolist(), start.duration_ms.tolist()) == (5, [True], [11])
+    start = fold(VIEWS, Start.empty(VIEWS), taken(log, [i for i in order if i != 2]), 0)
+    assert (start.newest_duration_ms, start.filled.tolist()) == (5, [False])
+
+
 def test_the_longest_window_counts_both_halves_of_a_trend_and_not_what_colleagues_did():
     columns = (
         Column("trend", "trend", (0,), (7 * DAY_US,)),

@@ -227,6 +227,43 @@ def test_repeats_of_held_events_are_one_event(rows, middle, form, store):
     expect_same(state, parts, ANN, CUTOFFS_US[2])
 
 
+@examples(200)
+@given(
+    any_event, st.frozensets(st.sampled_from(OPTIONAL), max_size=3), facts, st.sampled_from((None, 1, "x"))
+)
+def test_one_event_is_read_as_a_table_of_one_is(event, without, member, event_id):
+    event = {name: value for name, value in event.items() if name not in without} | {"event_id": event_id}
+    found = []
+    for events in (event, {name: [value] for name, value in event.items()}):
+        state = SCORER.state(member)
+        try:
+            state.update(events)
+        except LeadlightError as error:
+            found.append(str(error))
+        else:
+            found.append(state.to_bytes())
+    assert found[0] == found[1]
+
+
+PROFILE = Plan((Key(None, "given", "field", "photo"),), (Column("complete", "completeness", (0,)),), ())
+
+
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("values", [False, True])
+def test_a_field_counts_as_filled_where_no_event_ever_says_with_what(kernel, folded, values):
+    scorer, rows = scorer_of(PROFILE), [day(1, field="photo"), day(9, field="title")]
+    if values:
+        rows[1]["value"] = "x"
+    state = scorer.state(keep=None)
+    for row in rows:
+        state.update(row)
+        if folded:
+            state.compact()
+    assert state.held == (0 if folded else 2)
+    assert scorer.features(state, at="2024-02-01").tolist() == [0.0 if values else 1.0]
+    assert scorer.features(rows, at="2024-02-01").tolist() == [0.0 if values else 1.0]
+
+
 # ---- what is promised ------------------------------------------------------------------------------------------------
 
 
@@ -355,6 +392,23 @@ def test_an_event_that_is_known_late_counts_from_then_on(kernel):
     assert (ever(state), state.held) == (33, 1)
 
 
+def test_an_event_that_becomes_known_at_the_earliest_moment_that_can_be_asked_for_is_held(kernel):
+    state = VIEWS.state(keep="0h")
+    state.update([*(day(n) for n in range(30)), day(2, known_at=START + timedelta(days=30))])
+    assert state.oldest_at == moment_us("2024-01-31")
+    state.compact("2024-01-31")
+    assert (ever(state, at="2024-01-31"), ever(state)) == (30, 31)
+
+
+def test_of_repeats_known_at_one_moment_the_one_that_happened_first_counts():
+    for first, second in ((1, 2), (2, 1)):
+        state = VIEWS.state()
+        state.update(day(first, event_id=1, known_at=START + timedelta(days=5)))
+        state.update(day(second, event_id=1, known_at=START + timedelta(days=5)))
+        answer = VIEWS.features(state, at="2024-01-09T12:00:00")
+        assert answer[:2].tolist() == [0, 1]
+
+
 def test_a_repeat_of_an_event_that_was_known_earlier_replaces_it():
     state = VIEWS.state()
     state.update(day(3, event_id=1))
@@ -379,6 +433,17 @@ def test_rows_of_others_count_as_received_and_strangers_are_refused():
     with pytest.raises(InputError, match="None of the 1 events is given or received"):
         state.update({**day(1), "member_id": "bob", "other_member_id": "cid"})
     assert state.events == 1
+
+
+def test_what_the_member_received_says_which_columns_cannot_be_known():
+    state = SCORER.state(ANN)
+    row = {**day(1), "member_id": "ann", "other_member_id": "bob"}
+    state.update(row)
+    before = SCORER._features(state, None, None, None)[2]
+    state.update({**row, "member_id": "bob", "other_member_id": "ann"})
+    more = set(SCORER._features(state, None, None, None)[2]) - set(before)
+    assert more
+    assert all("same_domain" in name for name in more)
 
 
 def test_the_first_events_name_the_member_if_nobody_else_did():
@@ -436,9 +501,12 @@ def test_keep_is_a_duration(keep):
 def test_a_copy_shares_nothing_and_answers_alike():
     state = VIEWS.state({"member_id": 1})
     state.update([day(n, event_id=n) for n in range(5)])
+    state.update(day(5, event_id=5))
     other = copy.copy(state)
     other.update(day(6, event_id=6))
-    assert (ever(state), ever(other)) == (5, 6)
+    assert (ever(state), ever(other)) == (6, 7)
+    state.update(day(7, event_id=6))
+    assert (ever(state), ever(other)) == (7, 7)
 
 
 # ---- bytes -----------------------------------------------------------------------------------------------------------
@@ -491,6 +559,12 @@ def test_a_state_of_another_plan_is_refused(stored):
         MemberState.from_bytes(stored, TWO_KEYS)
     with pytest.raises(InputError, match="plan of another model"):
         VIEWS.features(MemberState.from_bytes(stored, PLAN))
+
+
+def test_a_plan_with_other_windows_is_another_plan():
+    columns = (Column("view_count_8d", "count", (0,), (8 * DAY_US,)), *TWO_KEYS.columns[1:])
+    with pytest.raises(InputError, match="made for another plan"):
+        MemberState.from_bytes(VIEWS.state().to_bytes(), Plan(TWO_KEYS.keys, columns, ()))
 
 
 def test_a_state_serves_an_equal_plan_that_was_loaded_anew(stored):

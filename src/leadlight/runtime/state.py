@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -105,6 +105,7 @@ class MemberState:
         self._oldest_at: int | None = None
         self._newest, self._born, self._late = NEVER, NEVER, False
         self._look_at = _FEW
+        self._filled: tuple[Start, Start] | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -203,7 +204,7 @@ class MemberState:
         missing, unknown = self._told
         joined = np.array([self._facts.get("joined_at", NEVER)], np.int64)
         cold = self._born == NEVER or self._born >= at_us
-        return self._log, _ENTITY, EventInfo(at_us, joined, cold, missing, unknown), self._start
+        return self._log, _ENTITY, EventInfo(at_us, joined, cold, missing, unknown), self._sums()
 
     def to_bytes(self) -> bytes:
         """Return the state as bytes: what can be folded is folded, what is not held is not there.
@@ -332,10 +333,19 @@ class MemberState:
                 f"{moment_text(self._folded.until)}. Give older events first or in one call, or make states with a longer keep=."
             )
 
+    def _sums(self) -> Start:
+        """Return what was folded; where no event ever had a value, fields count as filled, as `HeldRows.log` has it."""
+        start = self._start
+        if not self._needs.filled or "value" in self._names:
+            return start
+        if self._filled is None or self._filled[0] is not start:
+            self._filled = (start, replace(start, filled=np.ones(len(start.filled), np.bool_)))
+        return self._filled[1]
+
     def _learn(self, names: Iterable[Any]) -> None:
-        """Take note of columns that were given; what was not given is known to be empty while there is no event."""
+        """Take note of columns that were given."""
         more = _NAMES.intersection(names) - self._names
-        if more or not self.events:
+        if more:
             self._names |= more
             self._log = self._told = None
 
