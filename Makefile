@@ -8,10 +8,12 @@ PYTHONS := python3 python3.14 python3.13 python3.12 python3.11 python
 BIN := .venv/bin
 STAMP := .venv/.synced
 UV := UV_PROJECT_ENVIRONMENT=.venv UV_PYTHON_DOWNLOADS=never $(BIN)/uv
+# A process for each core; the tests of one file share one, and so what they prepare.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 # The tests that need no training: enough for another kernel or another set of versions.
 FAST := tests/kernels tests/runtime tests/features
 
-.PHONY: help demo test check bench docs notebooks lint format types rooms reference dist lean oldest bench-quality clean
+.PHONY: help demo test check bench docs notebooks lint format types rooms slow reference dist lean oldest bench-quality clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -20,9 +22,9 @@ demo: $(STAMP) ## Learn from the travel community, write the call list and the r
 	$(BIN)/leadlight demo --data data/travel --out demo-output
 
 test: $(STAMP) ## Run the tests and the examples in docstrings (under 10 minutes)
-	$(BIN)/pytest
+	$(PYTEST)
 
-check: lint types rooms docs reference lean oldest notebooks ## The rest of what CI runs (under 60 minutes)
+check: lint types rooms docs slow reference lean oldest notebooks ## The rest of what CI runs (under 60 minutes)
 	@echo "make check: everything passed"
 
 lint: $(STAMP) ## Check format and style
@@ -45,8 +47,11 @@ docs: $(STAMP) ## Check that the links of README and docs lead somewhere
 notebooks: $(STAMP) ## Run every notebook from top to bottom
 	$(BIN)/python .ci/run_notebooks.py notebooks
 
+slow: $(STAMP) ## Run the tests that take too long for make test
+	$(PYTEST) -m slow
+
 reference: $(STAMP) ## Run the fast tests with the NumPy kernels
-	LEADLIGHT_KERNELS=reference $(BIN)/pytest -q $(FAST)
+	LEADLIGHT_KERNELS=reference $(PYTEST) -q $(FAST)
 
 dist: $(STAMP) ## Build sdist and wheel (the wheel from the sdist), check what is in them
 	rm -rf build/dist
