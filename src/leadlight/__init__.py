@@ -8,8 +8,9 @@ Three nouns are enough to begin: a *community* (the log of what its members did)
     community = ll.Community(activity="log.csv", members="members.csv", deals="deals.csv")
     leads = ll.qualify(community, at="2026-11-16", top=40)
 
-No log at hand? ``ll.simulate_community()`` makes a community whose buyers are known, and ``ll.read_stackexchange(path)``
-reads a public one.
+``ll.read_segment("events.jsonl")`` reads the calls of a web or product tracker instead. No log at hand?
+``ll.simulate_community()`` makes a community whose buyers are known, and ``ll.read_stackexchange(path)`` reads a public
+one.
 
 What ``qualify`` does, step by step
 -----------------------------------
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from leadlight.qualifier import LeadQualifier, qualify
     from leadlight.runtime import Prediction, Reason, Scorer, load
     from leadlight.simulate import simulate_community
+    from leadlight.sources.segment import read_segment
     from leadlight.sources.stackexchange import read_stackexchange
 
 __all__ = [
@@ -113,6 +115,7 @@ __all__ = [
     "load",
     "observe",
     "qualify",
+    "read_segment",
     "read_stackexchange",
     "simulate_community",
     "testing",
@@ -149,6 +152,7 @@ _ROOMS = {
     "leadlight.qualifier": ("LeadQualifier", "qualify"),
     "leadlight.runtime": ("Prediction", "Reason", "Scorer", "load"),
     "leadlight.simulate": ("simulate_community",),
+    "leadlight.sources.segment": ("read_segment",),
     "leadlight.sources.stackexchange": ("read_stackexchange",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

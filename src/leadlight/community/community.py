@@ -289,6 +289,23 @@ class Community:
         """Rows that could not be used, by table and reason."""
         return self._rejects.to_pandas()
 
+    def note_rejects(self, table: str, found: Mapping[str, tuple[int, list[int]]]) -> None:
+        """Add what a reader could not turn into rows of the canonical tables to `rejects`.
+
+        Parameters
+        ----------
+        table : str
+            What to call the source.
+        found : mapping
+            Reason to (count, sample of row numbers).
+        """
+        noted = [
+            {"table": table, "reason": reason, "rows": rows, "sample": sample}
+            for reason, (rows, sample) in found.items()
+        ]
+        self._read_rejects.extend(noted)
+        self._rejects.rows.extend(noted)
+
     @property
     def has_accounts(self) -> bool:
         """Whether any member belongs to an account."""
