@@ -22,6 +22,7 @@ demo: $(STAMP) ## Learn from the travel community, write the call list and the r
 	$(BIN)/leadlight demo --data data/travel --out demo-output
 
 test: $(STAMP) ## Run the tests and the examples in docstrings (under 10 minutes)
+	@.ci/system_packages.sh
 	$(PYTEST)
 
 check: lint types rooms docs slow reference lean oldest notebooks ## The rest of what CI runs (under 60 minutes)

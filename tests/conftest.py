@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.postgres import PostgreSQL, serve
 
 from leadlight.behaviours import Behaviour, Catalogue, Count, Peers, Recency, Visits
 from leadlight.community import Community
@@ -67,6 +69,13 @@ def value(
 def same(left: Any, right: Any) -> bool:
     """Whether two arrays are equal bit for bit, missing ones alike."""
     return bool(np.array_equal(np.asarray(left, float), np.asarray(right, float), equal_nan=True))
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server that stops with the session."""
+    with serve() as server:
+        yield server
 
 
 @pytest.fixture(name="table", scope="session")
