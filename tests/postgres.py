@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -47,6 +46,8 @@ def serve() -> Iterator[PostgreSQL]:
     options: dict[str, Any] = {"stdout": subprocess.DEVNULL, "timeout": 60, "cwd": "/"}
     folder = Path(tempfile.mkdtemp(prefix="leadlight-pg-"))
     if os.geteuid() == 0:
+        import pwd  # not on every system
+
         # The server refuses to run as root.
         nobody = pwd.getpwnam("postgres")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)

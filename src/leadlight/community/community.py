@@ -52,7 +52,7 @@ class Community:
         files of the temporary folder (TMPDIR, about 100 bytes a row while reading) and mapped, not held in memory.
     members, deals, deal_contacts, contacts : path, glob or frame, optional
         Without members, every member of the log is a prospect. Deals name a member_id, an account_id, an e-mail address
-        or a company's domain.
+        or a company's domain; deal_contacts and contacts a member_id or an e-mail address.
     columns : mapping, optional
         Canonical name to your own: `{"occurred_at": "timestamp"}`. Applies to every table that has the column.
     match : {"email", "domain", "id"}
@@ -156,9 +156,11 @@ class Community:
         self._aside_rows = np.empty(0, np.int64) if keep is None else np.flatnonzero(~keep)
         self._others = tables
         ids = [self._activity.ids(column) for column in MEMBERS if column in self._activity.entries]
-        if "contacts" in tables:
+        if "contacts" in tables and "member_id" in tables["contacts"].column_names:
             ids.append(tables["contacts"]["member_id"])
         self.members = Members(tables.get("members"), ids, _emails_in_log(self._activity))
+        # Who each row of these tables is about, kept because an address alone no longer says it once it is hashed.
+        self._about = {n: self._whom(tables[n], n) for n in ("deal_contacts", "contacts") if n in tables}
         self.deals, self.matches = self._match(tables.get("deals"), tables.get("deal_contacts"))
         self.contacts = self._contacts(tables.get("contacts"))
         facts = self.members.facts
@@ -223,10 +225,30 @@ class Community:
             )
         return deals[kept].reset_index(drop=True), matches
 
+    def _whom(self, table: pa.Table, name: str) -> Codes:
+        """Return the member of each row, by member_id, else by the address if one member alone has it; -1 for none."""
+        nobody = np.full(table.num_rows, -1, np.int64)
+        codes = (
+            member_codes(table["member_id"], self.members.ids)
+            if "member_id" in table.column_names
+            else nobody
+        )
+        if "email" not in table.column_names:
+            return codes
+        addresses = self.members.facts["email"]
+        alone = addresses[addresses.notna() & ~addresses.duplicated(keep=False)]
+        found = pd.Series(self.members.ids.get_indexer(alone.index), alone.to_numpy(), dtype=np.int64)
+        stand_ins = pd.Index(table["email"].to_pylist(), dtype=object)
+        codes = np.where(codes < 0, found.reindex(stand_ins).fillna(-1).to_numpy(np.int64), codes)
+        self._rejects.add(name, "no single member has this address", codes < 0, self._strict)
+        return codes
+
     def _reached(self, table: pa.Table) -> pd.DataFrame:
-        codes = member_codes(table["member_id"], self.members.ids)
         frame = pd.DataFrame(
-            {"deal_id": pd.Series(table["deal_id"].to_pylist(), dtype=object), "member": codes}
+            {
+                "deal_id": pd.Series(table["deal_id"].to_pylist(), dtype=object),
+                "member": self._about["deal_contacts"],
+            }
         )
         return frame[frame["member"] >= 0].drop_duplicates()
 
@@ -234,9 +256,9 @@ class Community:
         if table is None:
             return None
         columns = table.column_names
-        return pd.DataFrame(
+        contacts = pd.DataFrame(
             {
-                "member": member_codes(table["member_id"], self.members.ids),
+                "member": self._about["contacts"],
                 "contacted_us": time_us(table, "contacted_at", NEVER),
                 "chosen_by": pd.Series(
                     table["chosen_by"].to_pylist() if "chosen_by" in columns else None, dtype=object
@@ -244,7 +266,10 @@ class Community:
                 "propensity": table["propensity"].to_numpy() if "propensity" in columns else np.nan,
             },
             index=range(table.num_rows),
-        ).sort_values(["contacted_us", "member"], kind="stable", ignore_index=True)
+        )
+        if "email" in columns:
+            contacts = contacts[contacts["member"] >= 0]
+        return contacts.sort_values(["contacted_us", "member"], kind="stable", ignore_index=True)
 
     @cached_property
     def activity(self) -> pa.Table:
@@ -413,7 +438,7 @@ class Community:
         InputError
             If the member is unknown.
         """
-        self.codes([member_id])
+        (code,) = self.codes([member_id])
         # From the tables as they were read: rows that counted for nothing may count now, and deals may find another.
         tables = dict(self._others)
         matched = set(self.matches.index[self.matches["member_id"] == member_id])
@@ -426,6 +451,8 @@ class Community:
             keep = _naming_others(table, member_id)
             if name == "deals":
                 keep[list(matched)] = False
+            elif name in self._about:
+                keep &= self._about[name] != code
             gone += int((~keep).sum())
             tables[name] = table.filter(pa.array(keep))
         for cached in ("log", "frozen_us", "activity", "first_seen_us"):

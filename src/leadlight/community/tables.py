@@ -60,16 +60,22 @@ SCHEMAS: dict[str, Schema] = {
         "known_at": "time",
         "amount": "number",
     },
-    "deal_contacts": {"deal_id": "id", "member_id": "id"},
-    "contacts": {"member_id": "id", "contacted_at": "time", "chosen_by": "text", "propensity": "number"},
+    "deal_contacts": {"deal_id": "id", "member_id": "id", "email": "text"},
+    "contacts": {
+        "member_id": "id",
+        "contacted_at": "time",
+        "chosen_by": "text",
+        "propensity": "number",
+        "email": "text",
+    },
 }
 
 REQUIRED: dict[str, tuple[str, ...]] = {
     "activity": ("member_id", "occurred_at", "action"),
     "members": ("member_id",),
     "deals": ("outcome",),
-    "deal_contacts": ("deal_id", "member_id"),
-    "contacts": ("member_id", "contacted_at"),
+    "deal_contacts": ("deal_id",),
+    "contacts": ("contacted_at",),
 }
 """Columns that must be there, and whose nulls reject the row (an open deal's outcome excepted)."""
 
@@ -169,9 +175,21 @@ def canonical_batch(raw: pa.Table, check: RowCheck, tz: str) -> tuple[pa.Table, 
             check.mark(2 * place + 1, f"{column} is null", null & ~bad)
             bad |= null
         columns[column] = converted
+    if name in ("deal_contacts", "contacts"):
+        nobody = ~np.logical_or.reduce([_held(columns.get(c), raw.num_rows) for c in ("member_id", "email")])
+        reason = "member_id is null" if "email" not in columns else "member_id and email are null"
+        check.mark(2 * len(SCHEMAS[name]), reason, nobody & ~bad)
+        bad |= nobody
     check.rows += raw.num_rows
     table = pa.table(columns)
     return (table.filter(pa.array(~bad)) if bad.any() else table), columns
+
+
+def _held(values: pa.Array | None, rows: int) -> Bools:
+    if values is None:
+        return np.zeros(rows, bool)
+    found: Bools = values.is_valid().to_numpy(zero_copy_only=False)
+    return found
 
 
 def canonical_names(names: list[str], table: str) -> list[str]:
@@ -191,6 +209,11 @@ def require(names: list[str], name: str) -> None:
         hints = ", ".join(f"{c!r}{closest(c, names)}" for c in missing)
         raise SchemaError(
             f"The {name} table lacks {hints}; it has {names}. Name your own columns with columns={{canonical: own}}."
+        )
+    if name in ("deal_contacts", "contacts") and not {"member_id", "email"} & set(names):
+        hint = closest("member_id", names)
+        raise SchemaError(
+            f"The {name} table needs member_id{hint} or email to say whom it is about; it has {names}."
         )
     if name == "deals":
         if not {"opened_at", "closed_at"} & set(names):
