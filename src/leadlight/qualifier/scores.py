@@ -6,6 +6,7 @@ import csv
 import os
 import secrets
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from leadlight.decision import Capacity, Decision
 from leadlight.errors import InputError, LeadlightWarning
 from leadlight.moments import duration_us
 from leadlight.observations import Observations
+from leadlight.qualifier.delivery import Layout, shaped, upsert
 from leadlight.qualifier.points import PointsOnly
 from leadlight.qualifier.sureness import sureness
 from leadlight.runtime import Scorer
@@ -162,32 +164,72 @@ class Scores:
         """Return each member's reasons as one line."""
         return ["; ".join(reason.text for reason in reasons) for reasons in self.frame["reasons"]]
 
-    def to_csv(self, path: str | Path) -> None:
+    def to_csv(
+        self, path: str | Path, *, layout: Layout = "plain", keys: Mapping[Any, str] | None = None
+    ) -> None:
         """Write one row per member in a shape that a CRM imports; a file is replaced whole or not at all.
 
-        Columns: member_id, account_id, at, probability, low, high, percentile, grade, qualified, reason_1 to reason_3,
-        customer, open_deal, cold_start, model_version, and points where there is no probability. Text that a spreadsheet would run as a formula is quoted.
+        Parameters
+        ----------
+        path : path-like
+        layout : {"plain", "salesforce", "hubspot"}
+            "plain" has member_id, account_id, at, probability, low, high, percentile, grade, qualified, reason_1 to
+            reason_3, customer, open_deal, cold_start, model_version, and points where there is no probability. The others
+            have the record's key and, under fields that you create once (``Leadlight_Probability__c``..., "Leadlight
+            probability"...), the probability in percent, grade, qualified, three reasons, time and model.
+        keys : mapping, optional
+            member_id to the Id of the record or to its e-mail address, for the other layouts; members without one are left out.
+
+        Raises
+        ------
+        InputError
+            If the layout is unknown, or needs keys.
+
+        Notes
+        -----
+        Text that a spreadsheet would run as a formula is quoted.
         """
-        target = Path(path)
-        header = [c for c in COLUMNS if c not in ("reasons", "cold_start", "model_version")]
+        if layout == "plain":
+            header, rows = self._plain()
+        else:
+            header, rows = shaped(self.frame, layout, keys)
+        _write_csv(Path(path), header, rows)
+
+    def _plain(self) -> tuple[list[str], list[list[Any]]]:
+        first = [c for c in COLUMNS if c not in ("reasons", "cold_start", "model_version")]
         last = [*FLAGS, "cold_start", "model_version", *self._points]
-        name = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
-        # Not mkstemp, whose files only their owner may read: a call list is for others, as far as the umask says.
-        handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow([*header, "reason_1", "reason_2", "reason_3", *last])
-                for row in self.frame.to_dict("records"):
-                    texts = [reason.text for reason in row["reasons"][:3]]
-                    cells = (
-                        [_cell(row[c]) for c in header] + [_cell(t) for t in texts] + [""] * (3 - len(texts))
-                    )
-                    writer.writerow(cells + [_cell(row[c]) for c in last])
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+        rows = []
+        for row in self.frame.to_dict("records"):
+            texts = [reason.text for reason in row["reasons"][:3]]
+            rows.append([*(row[c] for c in first), *texts, *[""] * (3 - len(texts)), *(row[c] for c in last)])
+        return [*first, "reason_1", "reason_2", "reason_3", *last], rows
+
+    def to_sql(self, connection: Any, table: str, *, schema: str | None = None) -> int:
+        """Write one row per member and time into a table of a database.
+
+        The columns are those of `to_pandas`, `at` as ``scored_at`` and reasons as JSON. Writing the same scores again
+        changes nothing; scores of another time are added, so that the table keeps the history. The newest:
+        ``SELECT * FROM scores WHERE scored_at = (SELECT max(scored_at) FROM scores)``.
+
+        Parameters
+        ----------
+        connection : DB-API 2, ADBC or DuckDB connection
+            Of a database that knows ``ON CONFLICT``: PostgreSQL, SQLite, DuckDB. All rows are written and committed, or none.
+        table, schema : str
+            The table is made where it is missing. Names are quoted, values are bound.
+
+        Returns
+        -------
+        int
+            Number of rows written.
+
+        Examples
+        --------
+        >>> import sqlite3
+        >>> with sqlite3.connect("sales.db") as connection:  # doctest: +SKIP
+        ...     scores.to_sql(connection, "scores")
+        """
+        return upsert(self.frame, connection, table, schema)
 
     def __str__(self) -> str:
         stamp = "Simulated community.\n" if self.simulated else ""
@@ -220,6 +262,21 @@ class Scores:
         shown = self.frame.head(20)[["member_id", "account_id", worth, "grade", "qualified"]]
         table = str(shown.assign(reasons=self.texts()[:20]).to_html(index=False, escape=True))
         return f"{table}<p>{self.sureness}</p>" if self.sureness else table
+
+
+def _write_csv(target: Path, header: list[str], rows: list[list[Any]]) -> None:
+    name = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    # Not mkstemp, whose files only their owner may read: a call list is for others, as far as the umask says.
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows([_cell(value) for value in row] for row in rows)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise
 
 
 def _cell(value: Any) -> Any:
