@@ -42,8 +42,10 @@ types: $(STAMP) ## Check the types of src
 rooms: $(STAMP) ## Check that imports point down only
 	$(BIN)/lint-imports
 
-docs: $(STAMP) ## Check that the links of README and docs lead somewhere
+docs: $(STAMP) ## Check links, build the documentation site into build/docs; a warning is an error
 	$(BIN)/python .ci/check_links.py
+	rm -rf docs/api/generated build/docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 --doctree-dir build/doctrees docs build/docs
 
 notebooks: $(STAMP) ## Run every notebook from top to bottom
 	$(BIN)/python .ci/run_notebooks.py notebooks
