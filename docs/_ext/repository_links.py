@@ -25,6 +25,8 @@ class RepositoryLinks(SphinxPostTransform):
         for node in candidates:
             path = str(node.get("reftarget", "")).partition("#")[0]
             target = (here / path).resolve()
+            if not target.exists():  # a link to a page loses its suffix on the way
+                target = target.with_name(f"{target.name}.md")
             if not path or not target.exists() or not target.is_relative_to(ROOT):
                 continue
             if target.is_relative_to(ROOT / "docs") and target.suffix in (".md", ".ipynb"):
