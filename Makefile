@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 # The tests that need no training: enough for another kernel or another set of versions.
 FAST := tests/kernels tests/runtime tests/features
 
-.PHONY: help demo test check bench docs notebooks lint format types rooms slow reference dist lean oldest bench-quality clean
+.PHONY: help demo test check bench docs notebooks lint format types rooms slow spark reference dist lean oldest bench-quality clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -25,7 +25,7 @@ test: $(STAMP) ## Run the tests and the examples in docstrings (under 10 minutes
 	@.ci/system_packages.sh
 	$(PYTEST)
 
-check: lint types rooms docs slow reference lean oldest notebooks ## The rest of what CI runs (under 60 minutes)
+check: lint types rooms docs slow spark reference lean oldest notebooks ## The rest of what CI runs (under 60 minutes)
 	@echo "make check: everything passed"
 
 lint: $(STAMP) ## Check format and style
@@ -52,6 +52,14 @@ notebooks: $(STAMP) ## Run every notebook from top to bottom
 
 slow: $(STAMP) ## Run the tests that take too long for make test
 	$(PYTEST) -m slow
+
+spark: $(STAMP) ## Run the tests on Spark, in an environment of their own
+	@.ci/system_packages.sh
+	$(UV) export --quiet --frozen --group test --extra spark --no-emit-project --output-file build/spark.txt
+	$(UV) venv --quiet --clear --python $(BIN)/python build/spark
+	$(UV) pip install --quiet --python build/spark --requirements build/spark.txt
+	$(UV) pip install --quiet --python build/spark --no-deps --editable .
+	build/spark/bin/pytest -m spark
 
 reference: $(STAMP) ## Run the fast tests with the NumPy kernels
 	LEADLIGHT_KERNELS=reference $(PYTEST) -q $(FAST)

@@ -111,6 +111,10 @@ class Scorer:
     def _bundle(self) -> Files:
         return self._files if self._files is not None else pack(self.model, self.plan, self._info)
 
+    def files(self) -> Files:
+        """Return the bundle as it would be saved: name of each file to its bytes. `from_files` takes it back."""
+        return dict(self._bundle)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bundle to a folder, or to one file if the path ends in ".zip"; an old bundle is replaced whole.
 
