@@ -102,7 +102,12 @@ def edited(*path, value):
         edited("behaviours", 0, "points", "each", value=float("nan")),
         edited("behaviours", 0, "points", "cap", value="many"),
         edited("session_gap_us", value="long"),
+        edited("session_gap_us", value=-1),
+        edited("session_gap_us", value=10**30),
+        edited("compiled_before_us", value="2024"),
+        edited("compiled_before_us", value=True),
         edited("vocabularies", value=[]),
+        edited("vocabularies", "tag", value=["visa", "visa"]),
     ],
 )
 def test_a_damaged_plan_is_refused(data):

@@ -264,6 +264,14 @@ class Plan:
             _check_column(column, len(self.keys))
         for behaviour in self.behaviours:
             _check_behaviour(behaviour, set(names))
+        for name, entries in self.vocabularies.items():
+            if len(set(entries)) != len(entries):
+                raise BundleError(f"The plan's vocabulary of {name!r} holds an entry twice.")
+        before = self.compiled_before_us
+        if not 0 <= self.session_gap_us <= LONGEST_US or not (before is None or type(before) is int):
+            raise BundleError(
+                "The plan's session gap is impossible, or the time that it was compiled before."
+            )
 
 
 def _check_key(key: Key) -> None:

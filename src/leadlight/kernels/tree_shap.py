@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.kernels.native import extension, native_kernels
+from leadlight.kernels.quadrature import gauss_legendre
 from leadlight.kernels.trees import Bools, Floats, Indices, Trees, blocks, cover, go_left, matrix, snap
 from leadlight.kernels.trees_native import native_shap, new_explainer
 
@@ -131,8 +132,7 @@ def _tabulated(trees: Trees) -> _Tables:
     expected = trees.leaf_value.copy()
     chunks = []
     for u in np.unique(unique[unique > 0]).tolist():
-        nodes, masses = np.polynomial.legendre.leggauss((u + 1) // 2)
-        at, mass = tuple(((nodes + 1.0) / 2.0).tolist()), tuple((masses / 2.0).tolist())
+        at, mass = gauss_legendre((u + 1) // 2)
         alike = np.flatnonzero(unique == u)
         for part in blocks(len(alike), _CHUNK_SLOTS // u):
             leaves = alike[part]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import BundleError
+from leadlight.kernels.quadrature import gauss_legendre
 
 if TYPE_CHECKING:
     from leadlight.kernels.trees import Trees
@@ -91,9 +92,7 @@ def new_explainer(native: Any, trees: Trees) -> tuple[Any, float]:
         The trees are not valid.
     """
     forest, used, slot_column = trees._forest
-    rules = [np.polynomial.legendre.leggauss(n) for n in _RULES]
-    at = (np.concatenate([nodes for nodes, _ in rules]) + 1.0) / 2.0
-    mass = np.concatenate([masses for _, masses in rules]) / 2.0
+    at, mass = (np.concatenate(parts) for parts in zip(*map(gauss_legendre, _RULES), strict=True))
     expected = np.zeros(len(trees.leaf_value))
     counts = _numbers(trees.internal_count), _numbers(trees.leaf_count)
     try:

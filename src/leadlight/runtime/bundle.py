@@ -2,7 +2,7 @@
 
 ::
 
-    manifest.json         format, columns, weights, calibration, decision, estimand, ..., sha256 of every other file
+    manifest.json         format, columns, weights, calibration, decision, estimand, ..., sha256 of every file
     plan.json             the plan, canonical
     trees_*.npy           the arrays of `Trees`, if there are trees
     linear_*.npy          the arrays of `Linear`, if there is a linear half
@@ -17,7 +17,6 @@ There is no clock, host or path in it: equal models give byte-identical bundles.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -27,38 +26,34 @@ import numpy.ma  # np.unique would import it while a bundle is loaded, and loadi
 from numpy.typing import NDArray
 
 from leadlight.errors import BundleError, InputError
-from leadlight.kernels.sweep import sweep
+from leadlight.kernels.native import extension
 from leadlight.kernels.trees import Trees
 from leadlight.plan import Plan
+from leadlight.runtime.archive import FIRST, Files
 from leadlight.runtime.encoding import ARRAYS as ENCODED
 from leadlight.runtime.encoding import encoding_from
-from leadlight.runtime.events import encode_events
+from leadlight.runtime.golden import check_golden, check_runs, golden_rows
+from leadlight.runtime.manifest import (
+    FORMAT,
+    INFO_TYPES,
+    LEVELS,
+    OWN,
+    read_json,
+    read_manifest,
+    write_manifest,
+)
 from leadlight.runtime.model import Calibration, Linear, Model
 from leadlight.runtime.npy import from_npy, to_npy
-from leadlight.runtime.storage import FIRST, Files
 
-FORMAT: Final = 1
+extension()  # looked for now, as above
+
 MAX_BYTES: Final = 256 << 20
-TOLERANCE: Final = 1e-9
-"""Largest difference in log-odds between the machine that saved and the one that loads; relative beyond 1."""
 
-GOLDEN_ROWS: Final = 32
-
-_MODEL_KEYS: Final = frozenset(
-    {"format", "plan_digest", "columns", "weights", "linear_intercept", "calibration", "decision", "files"}
-)
-_INFO_TYPES: Final[dict[str, type]] = {
-    "library_version": str,
-    "data_fingerprint": str,
-    "estimand": str,
-    "simulated": bool,
-    "windows": dict,
-    "metrics": dict,
-}
 _LINEAR: Final = ("mean", "scale", "coef", "missing_coef", "missing_rate")
 _TREES: Final = tuple(name for name in Trees.__dataclass_fields__)
 _HELD: Final = ("low", "high")
-LEVELS: Final = "levels"
+_ALGORITHM: Final = "sha256:"
+_LEAST_DIGITS: Final = 12
 
 
 class Parts(NamedTuple):
@@ -96,7 +91,7 @@ def pack(model: Model, plan: Plan, info: Mapping[str, Any]) -> Files:
     """
     check(model, plan)
     kept = described(model, info)
-    golden = _golden_rows(model)
+    golden = golden_rows(model.columns)
     plan_json = plan.to_json().encode()
     files: Files = {"plan.json": plan_json}
     arrays: dict[str, NDArray[Any]] = {"quantiles": model.quantiles, "golden_x": golden}
@@ -126,8 +121,7 @@ def pack(model: Model, plan: Plan, info: Mapping[str, Any]) -> Files:
         },
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())},
     }
-    text = json.dumps(manifest, sort_keys=True, indent=1, allow_nan=False) + "\n"
-    return {FIRST: text.encode(), **dict(sorted(files.items()))}
+    return {FIRST: write_manifest(manifest), **dict(sorted(files.items()))}
 
 
 def described(model: Model, info: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,11 +132,11 @@ def described(model: Model, info: Mapping[str, Any]) -> dict[str, Any]:
     InputError
         It holds something that JSON does not, or a name that the bundle itself uses.
     """
-    reserved = sorted((_MODEL_KEYS | {LEVELS}).intersection(info) - {"decision"})
+    reserved = sorted(OWN.intersection(info))
     if reserved:
         raise InputError(f"info holds {reserved}, which the bundle writes itself; leave them out.")
     kept = {name: _plain(value, name) for name, value in info.items()}
-    for name, kind in _INFO_TYPES.items():
+    for name, kind in INFO_TYPES.items():
         if name == "library_version":
             kept.setdefault(name, _library_version())
         kept.setdefault(name, kind())
@@ -165,16 +159,20 @@ def unpack(files: Files, *, expected: str | None = None, check_hashes: bool = Tr
     ----------
     files : dict of name to bytes
     expected : str, optional
-        The digest that the bundle must have, or at least its first 12 digits.
+        The digest that the bundle must have, or at least its first 12 digits, with or without "sha256:" before them.
     check_hashes : bool
         Whether the files must have the hashes that the manifest names. Without it the model must still be valid and
-        replay its golden rows.
+        replay its golden rows. With `expected` they are checked in any case.
 
     Raises
     ------
     BundleError
         Something is missing, damaged, edited or of a newer format.
+    InputError
+        `expected` is no text.
     """
+    if expected is not None and not isinstance(expected, str):
+        raise InputError(f"digest is a {type(expected).__name__}; give the text that Scorer.digest gives.")
     try:
         return _unpack(files, expected, check_hashes)
     except BundleError:
@@ -200,12 +198,10 @@ def _unpack(files: Files, expected: str | None, check_hashes: bool) -> Parts:
             f"There is no {FIRST}: this is no bundle. Give the folder or .zip that save() wrote."
         )
     if expected is not None:
-        found = digest(files)
-        if len(expected) < 12 or not found.startswith(expected.lower()):
-            raise BundleError(
-                f"The bundle has digest {found}, not {expected}. It is another model, or an edited one."
-            )
-    manifest = _manifest(files[FIRST])
+        _check_digest(digest(files), expected)
+    # A digest names the manifest, and only its hashes name the other files.
+    check_hashes = check_hashes or expected is not None
+    manifest = read_manifest(files[FIRST], check_seal=check_hashes)
     _check_files(files, manifest["files"], check_hashes)
     plan = _plan(files["plan.json"], manifest["plan_digest"])
     model = _model(
@@ -213,46 +209,22 @@ def _unpack(files: Files, expected: str | None, check_hashes: bool) -> Parts:
         {n[:-4]: from_npy(d, n) for n, d in files.items() if n in manifest["files"] and n.endswith(".npy")},
     )
     check(model, plan)
-    _check_golden(
+    check_golden(
         model,
         from_npy(files["golden_x.npy"], "golden_x.npy"),
         from_npy(files["golden_log_odds.npy"], "golden_log_odds.npy"),
     )
-    _check_runs(plan)
-    own = (_MODEL_KEYS | {LEVELS}) - {"decision"}
-    info = {name: value for name, value in manifest.items() if name not in own}
+    check_runs(plan)
+    info = {name: value for name, value in manifest.items() if name not in OWN}
     return Parts(model, plan, info, {name: files[name] for name in (FIRST, *sorted(manifest["files"]))})
 
 
-def _manifest(data: bytes) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads(data, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{FIRST} is no JSON: {error}. Copy or save the bundle again.") from error
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise BundleError(f"{FIRST} names no format: this is no bundle, or a damaged one.")
-    if found > FORMAT:
+def _check_digest(found: str, expected: str) -> None:
+    wanted = expected.lower().removeprefix(_ALGORITHM)
+    if len(wanted) < _LEAST_DIGITS or not found.startswith(wanted):
         raise BundleError(
-            f"The bundle has format {found}; this version reads up to {FORMAT}. Install a newer leadlight."
+            f"The bundle has digest {found}, not {expected}. It is another model, or an edited one."
         )
-    lacking = sorted((_MODEL_KEYS | set(_INFO_TYPES)) - set(manifest))
-    if lacking:
-        raise BundleError(f"{FIRST} lacks {lacking}. Copy or save the bundle again.")
-    types: dict[str, type] = {
-        **_INFO_TYPES,
-        "plan_digest": str,
-        "columns": list,
-        "weights": dict,
-        "calibration": dict,
-    }
-    types |= {"decision": dict, "files": dict}
-    wrong = sorted(name for name, kind in types.items() if type(manifest[name]) is not kind)
-    if wrong or not all(isinstance(v, str) for v in (*manifest["columns"], *manifest["files"].values())):
-        raise BundleError(
-            f"{FIRST} holds values of the wrong type: {wrong or ['columns, files']}. Copy or save the bundle again."
-        )
-    return manifest
 
 
 def _check_files(files: Files, wanted: Mapping[str, str], check_hashes: bool) -> None:
@@ -269,7 +241,7 @@ def _check_files(files: Files, wanted: Mapping[str, str], check_hashes: bool) ->
 
 
 def _plan(data: bytes, expected: str) -> Plan:
-    plan = Plan.from_dict(json.loads(data, parse_constant=_no_constant))
+    plan = Plan.from_dict(read_json(data))
     if plan.digest != expected:
         raise BundleError(
             "plan.json is not the plan that the model was trained with. Copy or save the bundle again."
@@ -309,41 +281,6 @@ def _model(manifest: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Mode
     )
 
 
-def _check_golden(model: Model, X: NDArray[Any], expected: NDArray[Any]) -> None:
-    sound = (
-        X.dtype == np.float64
-        and expected.dtype == np.float64
-        and X.shape == (GOLDEN_ROWS, len(model.columns))
-    )
-    if not sound or expected.shape != (GOLDEN_ROWS,) or not np.isfinite(expected).all():
-        raise BundleError("The golden rows do not fit the model. Copy or save the bundle again.")
-    difference = np.abs(model.log_odds(X) - expected)
-    if not (difference <= TOLERANCE * np.maximum(1.0, np.abs(expected))).all():
-        raise BundleError(
-            f"The model does not repeat what it said when it was saved (log-odds differ by up to {difference.max():.3g}). "
-            "It is damaged or was edited; copy or save it again."
-        )
-
-
-def _check_runs(plan: Plan) -> None:
-    """Run the plan once, so that a plan which cannot run is found now and not at the first prediction."""
-    actions = sorted({key.action or "any" for key in plan.keys})[:8] or ["any"]
-    events = [{"occurred_at": 0, "action": action, "tags": []} for action in actions]
-    log, entity, info = encode_events(events, plan, None, at=1)
-    sweep(plan, log, entity, np.array([info.at_us], np.int64), joined=info.joined)
-
-
-def _golden_rows(model: Model) -> NDArray[np.float64]:
-    """Return rows that depend on the names of the columns and nothing else: missing, zero, small and large values."""
-    width = len(model.columns)
-    seed = hashlib.sha256("\n".join(model.columns).encode()).digest()
-    need = GOLDEN_ROWS * width * 2
-    stream = b"".join(hashlib.sha256(seed + i.to_bytes(8, "little")).digest() for i in range(-(-need // 32)))
-    kind, size = np.frombuffer(stream, np.uint8)[:need].reshape(2, GOLDEN_ROWS, width).astype(np.float64)
-    X = np.select([kind < 40, kind < 90, kind < 190], [np.nan, 0.0, size % 16], size * (kind - 150.0) / 16.0)
-    return np.ascontiguousarray(X)
-
-
 def _plain(value: Any, name: str) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
@@ -362,10 +299,6 @@ def _float(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BundleError(f"{FIRST} holds {value!r} where a number belongs. Copy or save the bundle again.")
     return float(value)
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON")
 
 
 def _library_version() -> str:

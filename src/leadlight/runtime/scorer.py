@@ -304,9 +304,11 @@ def load(
     ----------
     path : path
     digest : str, optional
-        What the bundle's digest must be, or at least its first 12 digits (a Prediction's model_version).
+        What the bundle's digest must be, with or without "sha256:", or at least its first 12 digits (a Prediction's
+        model_version). Where it is given, hashes are checked in any case.
     check_hashes : bool
-        Whether every file must have the hash that the manifest names.
+        Whether every file must have the hash that the manifest names. Without it, a model that is edited on purpose is
+        still valid and finite, and it may be another.
     max_bytes : int
         A larger bundle is refused before it is read.
     templates : mapping of behaviour to sequence of str, optional

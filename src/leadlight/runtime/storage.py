@@ -4,36 +4,47 @@ Writing is atomic. The files go to a temporary sibling first and are flushed to 
 place. An old one is renamed aside, to ``.NAME.previous``, before that, and removed after it. A process killed at any
 moment leaves the old files or the new ones: in the moment between the two renames the old ones are aside, and `read_files`
 finds them there.
+
+A killed process also leaves its temporary sibling, ``.NAME.`` and 16 hex digits. Who writes holds a lock on it, which ends
+with the process, so the next save to the same place knows which ones to remove. Where there are no such locks they stay.
 """
 
 from __future__ import annotations
 
 import errno
-import io
 import os
 import re
 import secrets
 import shutil
 import stat
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from leadlight.errors import BundleError, InputError
+from leadlight.runtime.archive import FIRST, NAME, Files, read_zip, too_large, zipped
 
-Files = dict[str, bytes]
-
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}\.(?:json|npy)")
-"""What a file of a bundle may be called; no path fits."""
-
-FIRST: Final = "manifest.json"
+__all__ = ["FIRST", "NAME", "Files", "read_files", "write_files"]
 
 _ATTEMPTS: Final = 20
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+_RANDOM_BYTES: Final = 8
+_RANDOM: Final = re.compile(rf"[0-9a-f]{{{2 * _RANDOM_BYTES}}}")
+_ZIP: Final = "bundle.zip"
 
 
 class _ReplacedError(Exception):
     """The folder was replaced while it was read."""
+
+
+class _TakenError(Exception):
+    """Another process has the folder."""
 
 
 def write_files(files: Files, path: str | os.PathLike[str]) -> None:
@@ -49,40 +60,100 @@ def write_files(files: Files, path: str | os.PathLike[str]) -> None:
     target = Path(os.path.realpath(path))
     _check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".{target.name}.{secrets.token_hex(8)}"
-    try:
+    _clear_strays(target)
+    with _temporary(target) as folder:
         if target.suffix.lower() == ".zip":
-            _write_file(temporary, _zipped(files))
-            temporary.replace(target)
+            _write_file(folder / _ZIP, zipped(files))
+            (folder / _ZIP).replace(target)
         else:
-            temporary.mkdir()
             for name, data in files.items():
-                _write_file(temporary / name, data)
-            _flush(temporary)
-            _swap(temporary, target)
+                _write_file(folder / name, data)
+            _flush(folder)
+            _swap(folder, target)
         _flush(target.parent)
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _temporary(target: Path) -> Iterator[Path]:
+    """Make a folder beside the target, locked while it is in use."""
+    for _ in range(_ATTEMPTS):
+        folder = target.parent / f".{target.name}.{secrets.token_hex(_RANDOM_BYTES)}"
+        folder.mkdir()
+        try:
+            lock = _lock(folder)
+        except _TakenError:
+            continue
+        try:
+            yield folder
+        finally:
+            try:
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                if lock is not None:
+                    os.close(lock)
+        return
+    raise OSError(errno.EBUSY, "other processes keep removing what is written", str(target.parent))
+
+
+def _lock(folder: Path) -> int | None:
+    """Return a handle that holds the lock on a folder, None where there are no locks.
+
+    Raises
+    ------
+    _TakenError
+        Somebody else has it, or has removed the folder.
+    """
+    if fcntl is None:
+        return None
+    handle = None
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _opened(handle) == _identity(folder):
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:
+        # Some network file systems have no locks: nobody can tell there whether a folder is still in use.
+        if handle is not None:
+            os.close(handle)
+        return None
+    if handle is not None:
+        os.close(handle)
+    raise _TakenError
+
+
+def _clear_strays(target: Path) -> None:
+    """Remove what killed processes left of their saves to this place."""
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        prefix = f".{target.name}."
+        for entry in entries:
+            if not (entry.name.startswith(prefix) and _RANDOM.fullmatch(entry.name[len(prefix) :])):
+                continue
+            if not entry.is_dir(follow_symlinks=False):
+                continue
+            with suppress(_TakenError):
+                lock = _lock(Path(entry.path))
+                if lock is not None:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                    os.close(lock)
 
 
 def _swap(temporary: Path, target: Path) -> None:
     aside = _aside(target)
     for _ in range(_ATTEMPTS):
-        if target.exists():
-            _remove(aside)
-            target.rename(aside)
         try:
+            if target.exists():
+                _remove(aside)
+                target.rename(aside)
             temporary.rename(target)
         except OSError as error:
-            # Somebody else saved to the same place in between: theirs is now the old one.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                if aside.exists() and not target.exists():
-                    aside.rename(target)
-                raise
-            continue
+            # Somebody else saves to the same place: theirs is now the old one, or already aside.
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT) and temporary.exists():
+                continue
+            if aside.exists() and not target.exists():
+                aside.rename(target)
+            raise
         _remove(aside)
         return
     raise OSError(errno.EBUSY, "other processes keep saving to the same place", str(target))
@@ -132,18 +203,6 @@ def _flush(folder: Path) -> None:
         os.close(handle)
 
 
-def _zipped(files: Files) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            entry = zipfile.ZipInfo(name, _EPOCH)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, data)
-    return buffer.getvalue()
-
-
 def read_files(path: str | os.PathLike[str], max_bytes: int) -> Files:
     """Read the files of a bundle, never more than `max_bytes` of them.
 
@@ -191,7 +250,7 @@ def _read(target: Path, max_bytes: int) -> Files:
     if stat.S_ISDIR(kind):
         return _read_folder(target, max_bytes)
     if stat.S_ISREG(kind):
-        return _read_zip(target, max_bytes)
+        return read_zip(target, max_bytes)
     raise BundleError(f"{target} is neither a folder nor a file.")
 
 
@@ -230,14 +289,14 @@ def _read_open_folder(folder: Path, handle: int | None, max_bytes: int) -> Files
             raise BundleError(f"{name} in {folder} is no plain file.")
         size += status.st_size
     if size > max_bytes:
-        raise _too_large(folder, max_bytes)
+        raise too_large(folder, max_bytes)
     files: Files = {}
     left = max_bytes
     for name in found:
         with open(place(name), "rb", opener=opener) as file:
             data = file.read(left + 1)
         if len(data) > left:
-            raise _too_large(folder, max_bytes)
+            raise too_large(folder, max_bytes)
         left -= len(data)
         files[name] = data
     # A folder that is being removed loses its manifest first.
@@ -251,35 +310,3 @@ def _read_open_folder(folder: Path, handle: int | None, max_bytes: int) -> Files
 def _opened(handle: int) -> tuple[int, int]:
     found = os.fstat(handle)
     return found.st_dev, found.st_ino
-
-
-def _read_zip(path: Path, max_bytes: int) -> Files:
-    files: Files = {}
-    left = max_bytes
-    if path.stat().st_size > max_bytes:
-        raise _too_large(path, max_bytes)
-    with zipfile.ZipFile(path) as archive:
-        entries = [(info, info.filename.rpartition("/")) for info in archive.infolist() if not info.is_dir()]
-        folders = {parts[0] for _, parts in entries if parts[2] == FIRST}
-        if len(folders) != 1:
-            raise BundleError(f"{path} holds {len(folders)} bundles; a .zip of one bundle is read.")
-        folder = folders.pop()
-        if sum(info.file_size for info, _ in entries) > max_bytes:
-            raise _too_large(path, max_bytes)
-        for info, (parent, _, name) in entries:
-            if parent != folder or NAME.fullmatch(name) is None:
-                continue
-            if name in files:
-                raise BundleError(f"{path} holds {name} twice.")
-            # The announced size may lie: no more is unpacked than there is room for.
-            with archive.open(info) as file:
-                data = file.read(left + 1)
-            if len(data) > left:
-                raise _too_large(path, max_bytes)
-            left -= len(data)
-            files[name] = data
-    return files
-
-
-def _too_large(path: Path, max_bytes: int) -> BundleError:
-    return BundleError(f"{path} is larger than {max_bytes} bytes. If it may be, pass a larger max_bytes.")
