@@ -58,6 +58,12 @@ def test_the_same_seed_gives_the_same_report(report, qualifier, community, split
     pd.testing.assert_frame_equal(again.table, report.table)
 
 
+def test_two_jobs_give_the_report_of_one(report, qualifier, community, split):
+    two = evaluate(qualifier, community, split[1], rounds=60, n_jobs=2)
+    pd.testing.assert_frame_equal(two.table, report.table, check_exact=True)
+    pd.testing.assert_frame_equal(two.views, report.views, check_exact=True)
+
+
 def test_the_sentence_names_calls_points_and_buyers(report):
     calls, reached = report.settings["calls"], report.metric("buyers_reached")
     assert report.settings["calls_per_week"] == pytest.approx(calls / 60 * 7)

@@ -75,6 +75,7 @@ class TestWhatIsLogged:
         assert float(given["blend_weight"]) == trained.qualifier.classifier_.blend_weight_
         assert int(given["trees.num_leaves"]) == trained.qualifier.classifier_.settings_["num_leaves"]
         assert (given["selection"], given["asked_by"]) == ("discount", "sales")
+        assert given["selection_why"] == trained.qualifier.selection_report_["why"]
         assert "best-scored 5%" in given["decision"]
 
     @pytest.mark.parametrize("model", ["leadlight", "points", "recency", "logistic", "lightgbm", "random"])

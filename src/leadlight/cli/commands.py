@@ -125,7 +125,7 @@ def train(arguments: argparse.Namespace) -> int:
     )
     qualifier.save(arguments.out)
     print(f"{community}\n{rows}\n{qualifier.decision_.describe(qualifier.threshold_)}")
-    print(f"{qualifier.decision_report_}\n{qualifier.estimand_}.")
+    print(f"{qualifier.decision_report_}\n{qualifier.estimand_}.\n{qualifier.selection_report_['why']}")
     print(f"Saved {arguments.out}, version {qualifier.scorer_.version}")
     return 0
 

@@ -54,6 +54,7 @@ def evaluate(
     costs: Prices | None = None,
     embargo: Duration | None = None,
     excuse: tuple[str, ...] = (),
+    n_jobs: int = 1,
 ) -> Report:
     """Measure a qualifier on rows later than its training.
 
@@ -76,10 +77,11 @@ def evaluate(
     embargo : duration, optional
         For an unfitted qualifier: training windows end at least this long before the first test cutoff. They always
         end by it, so that training cutoffs lie gap + horizon before it.
-
     excuse : tuple of str
         Columns that the leakage audit flags and that are known to be fine. Others are warned of, and `report.audit`
         holds the evidence.
+    n_jobs : int
+        Models whose figures are redrawn at once; the result is the same.
 
     Returns
     -------
@@ -107,7 +109,7 @@ def evaluate(
     tie = tie_order(test.frame["member_id"])
     redraws = Redraws(test.groups, rounds, seed)
     chosen = {name: top_share(score, cutoff, share, tie) for name, score in scores.items()}
-    judge = Judge(y, redraws, scores, chosen, probability, tie, costs)
+    judge = Judge(y, redraws, scores, chosen, probability, tie, costs, n_jobs)
     figures, evidence = judge.figures(), judge.evidence()
     notes = (*notes, *judge.cautions())
     calls = float(chosen[OWN].sum() / len(np.unique(cutoff)))
@@ -143,6 +145,7 @@ def evaluate(
         "calibration_slope": float(figures[OWN]["calibration_slope"][0]),
         "simulated": community.simulated,
         "estimand": getattr(qualifier, "estimand_", ""),
+        "selection_why": getattr(qualifier, "selection_report_", {}).get("why", ""),
     }
     if weeks is not None:
         settings["calls_per_week"] = calls / weeks

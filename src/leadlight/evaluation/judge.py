@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
+from joblib import Parallel, delayed
+from threadpoolctl import threadpool_limits
 
 from leadlight.evaluation.metrics import (
     Bools,
@@ -17,6 +20,7 @@ from leadlight.evaluation.metrics import (
 from leadlight.evaluation.redraws import Codes, Redraws, Values, effective, interval, union
 
 Figures = dict[str, Values]
+T = TypeVar("T")
 OWN = "leadlight"
 
 SCALES = {
@@ -76,6 +80,8 @@ class Judge:
     tie : int64 array of shape (n,)
         Breaks ties.
     costs : Prices, optional
+    n_jobs : int
+        Models judged at once.
     """
 
     def __init__(
@@ -87,11 +93,20 @@ class Judge:
         probability: Values,
         tie: Codes,
         costs: Prices | None = None,
+        n_jobs: int = 1,
     ) -> None:
+        self.n_jobs = n_jobs
         self.y, self.redraws, self.scores, self.chosen = y, redraws, scores, chosen
         self.probability, self.tie, self.costs = probability, tie, costs
         self.rankings = {name: Ranking(score, y) for name, score in scores.items()}
         self.ones = np.ones(len(y))
+
+    def each(self, of: Callable[[str], T]) -> dict[str, T]:
+        """Return something of each model, by name."""
+        # One thread of BLAS: more would add in another order, and the models share the cores already.
+        with threadpool_limits(1, "blas"):
+            found = Parallel(self.n_jobs, prefer="threads")(delayed(of)(name) for name in self.scores)
+        return dict(zip(self.scores, found, strict=True))
 
     def accounts(self, rows: Bools) -> Values:
         """Return 1 for each account with one of the rows, else 0."""
@@ -130,7 +145,7 @@ class Judge:
         if "points" in self.scores:
             with np.errstate(divide="ignore", invalid="ignore"):
                 recall = self.redraws.sums(self.y * self.chosen["points"]) / total
-        return {name: self._figures(name, recall, total) for name in self.scores}
+        return self.each(lambda name: self._figures(name, recall, total))
 
     def _figures(self, name: str, recall: Values | None, total: Values) -> Figures:
         chosen, y, redraws = self.chosen[name], self.y, self.redraws

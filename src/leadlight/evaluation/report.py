@@ -61,7 +61,8 @@ class Report:
     counts : DataFrame
         Test rows per cutoff.
     settings : dict
-        Capacity share, number of rows, positives, accounts, buyers, dates, estimand.
+        Capacity share, number of rows, positives, accounts, buyers, dates, estimand, and why whom nobody approached
+        counts as it does (`selection_why`).
     worth : DataFrame or None
         Hand-set points beside what the deals say.
     audit : object or None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -105,7 +106,7 @@ def judge_views(judge: Judge, weights: dict[str, Values], notes: dict[str, str])
         evidence = judge.evidence(weight)
         counts = _population(judge, inside, weight, evidence)
         if (judge.y[inside] > 0).any() and (judge.y[inside] == 0).any():
-            figures = {name: _figures(judge, name, inside, weight) for name in judge.scores}
+            figures = judge.each(partial(_figures, judge, inside, weight))
             each = float((weight * judge.y).sum()) / evidence
             judged = tabulate(figures, evidence, float(judge.buyers(inside)[0]), each)
             counts = pd.concat([counts, judged.reset_index()], ignore_index=True)
@@ -131,7 +132,7 @@ def _population(judge: Judge, inside: Bools, weight: Values, evidence: float) ->
     return frame.reset_index().assign(model=POPULATION).reindex(columns=["model", "metric", *COLUMNS])
 
 
-def _figures(judge: Judge, name: str, inside: Bools, weight: Values) -> Figures:
+def _figures(judge: Judge, inside: Bools, weight: Values, name: str) -> Figures:
     redraws, missed = judge.redraws, ~judge.chosen[name]
     areas = judge.rankings[name].redrawn(redraws, weight)
     lost = redraws.sums(weight * judge.y * missed)

@@ -50,7 +50,10 @@ class CommunityFeatures(TransformerMixin, BaseEstimator):
 
     def __sklearn_clone__(self) -> CommunityFeatures:
         # A community is data, not a parameter to copy: clones share it.
-        return CommunityFeatures(self.community, self.catalogue)
+        copied = CommunityFeatures(self.community, self.catalogue)
+        if hasattr(self, "_sklearn_output_config"):  # what set_output was told
+            copied._sklearn_output_config = dict(self._sklearn_output_config)
+        return copied
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Compile the catalogue before the latest cutoff of `X`."""
@@ -82,4 +85,4 @@ def _observations(X: Any) -> Observations:
         return X
     if isinstance(X, pd.DataFrame) and "member_id" not in X and X.index.names == ["member_id", "cutoff"]:
         X = X.index.to_frame(index=False)
-    return Observations.from_frame(pd.DataFrame(X))
+    return Observations.from_frame(X)

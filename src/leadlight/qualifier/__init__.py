@@ -3,5 +3,6 @@
 from leadlight.qualifier.qualifier import LeadQualifier
 from leadlight.qualifier.qualify import Leads, qualify
 from leadlight.qualifier.scores import Scores
+from leadlight.qualifier.tuning import Tuning, tune
 
-__all__ = ["LeadQualifier", "Leads", "Scores", "qualify"]
+__all__ = ["LeadQualifier", "Leads", "Scores", "Tuning", "qualify", "tune"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
-from leadlight._version import __version__
 from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
 from leadlight.decision import Capacity, Costs, Decision, MissRate, Price, Priced, decision_from
@@ -22,7 +22,10 @@ from leadlight.kernels.linear import sigmoid
 from leadlight.moments import DAY_US, Moment
 from leadlight.observations import Observations, Windows, population_at
 from leadlight.observations.windows import NOT_LABELLED
+from leadlight.qualifier.comparison import select
+from leadlight.qualifier.directions import column_signs
 from leadlight.qualifier.holdout import drawn_buyers, hold_back
+from leadlight.qualifier.info import model_info
 from leadlight.qualifier.open_windows import with_open_windows
 from leadlight.qualifier.points import ESTIMAND, PointsOnly
 from leadlight.qualifier.scores import Scores
@@ -54,7 +57,14 @@ class LeadQualifier(BaseEstimator):
         From probability to `qualified`; by default the best 5 %.
     selection : {"auto", "none", "discount", "contacted-only"}, default="auto"
         What a member means whom nobody approached and who did not buy: a no ("none"), a tenth of one ("discount"), or
-        nothing ("contacted-only"). "auto" discounts where a contacts table says who was approached.
+        nothing ("contacted-only"). "auto" is "none" without a contacts table. With one it discounts unless a quick fit shows
+        that to be worse by more than a standard error, by log loss on members approached at random, or where fewer than 20
+        of those bought, on all who were approached; where fewer than 20 of these bought it discounts unmeasured.
+    monotone : mapping of str to -1, 0 or 1, optional
+        Behaviour (or plan column) -> 1 where more of it may never lower the score, -1 where it may never raise it:
+        `{"asks questions": 1}`. It holds for counts, seconds, visits, colleagues and, turned round, for recencies;
+        trend, surprise, first time, ratio, share and entropy stay free unless named by column. See
+        `leadlight.qualifier.directions`. Of the classifier's own `monotone` the columns named there stay as they are.
 
     Attributes
     ----------
@@ -73,6 +83,12 @@ class LeadQualifier(BaseEstimator):
         for `MissRate` on the window held back. `print` it; the bundle keeps it.
     estimand_ : str
         What the probability is of, in one sentence.
+    selection_ : {"none", "discount", "contacted-only"}
+        The selection that was fitted.
+    selection_report_ : dict
+        What "auto" compared, as plain data: `asked`, `chosen`, `why` in one sentence, and `slice` ("explored",
+        "contacted", or None where nothing was compared), with it its `rows` and `buyers`, `log_loss` of both,
+        `difference` (discount less none) and `standard_error`. The bundle keeps it.
     trained_until_us_ : int
         End of the last training window, UTC microseconds; test cutoffs lie at or after it.
 
@@ -92,11 +108,13 @@ class LeadQualifier(BaseEstimator):
         decision: Decision | None = None,
         *,
         selection: Selection = "auto",
+        monotone: Mapping[str, int] | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.classifier = classifier
         self.decision = decision
         self.selection = selection
+        self.monotone = monotone
 
     def fit(self, community: Community, observations: Observations) -> Self:
         """Compile the catalogue, build features, fit the classifier and set the threshold.
@@ -137,14 +155,15 @@ class LeadQualifier(BaseEstimator):
         self.windows_ = observations.windows
         self.trained_until_us_ = _reach(rows) if held is None else _reach(held)
         X = build_features(community, rows, self.plan_)
-        self.selection_ = choose(self.selection, whole)
+        self.selection_, self.selection_report_ = select(
+            self.selection, community, rows, X, label, share, mature
+        )
         weight = training_weight(self.selection_, rows, label) * share
         asked = contacted(rows) & mature
-        calibrate_on = asked if self.selection_ != "none" and label[asked].any() else None
-        if calibrate_on is None and not mature.all():
-            calibrate_on = mature
-        base = self.classifier if self.classifier is not None else LeadClassifier()
-        self.classifier_: LeadClassifier = clone(base)
+        # Where "auto" compared, the probability is of the same thing whichever it kept.
+        approached = choose(self.selection, rows) != "none" and bool(label[asked].any())
+        calibrate_on = asked if approached else None if mature.all() else mature
+        self.classifier_: LeadClassifier = self._base()
         self.classifier_.fit(
             X,
             label,
@@ -155,7 +174,6 @@ class LeadQualifier(BaseEstimator):
         )
         self.training_ = (X, label, weight, rows.groups)
         self.calibration_ = widened(self.classifier_, label, rows.groups, calibrate_on)
-        approached = calibrate_on is not None and calibrate_on is not mature
         self.estimand_ = estimand(self.windows_.horizon_us / DAY_US, approached=approached)
         priced = self._out_of_fold(rows, X, label, mature)
         latest = np.sort(priced.score[priced.cutoff == last])
@@ -166,8 +184,15 @@ class LeadQualifier(BaseEstimator):
             self.threshold_ = decision.threshold(latest, priced.score[buyers])
         self.decision_ = decision
         self.decision_report_ = decision.price(priced, self.threshold_)
-        self.scorer_: Scorer = Scorer(self._model(latest), self.plan_, self._info(community, rows))
+        self.scorer_: Scorer = Scorer(self._model(latest), self.plan_, model_info(self, community, rows))
         return self
+
+    def _base(self) -> LeadClassifier:
+        """Return the classifier to fit, with the directions that the behaviours set."""
+        base: LeadClassifier = LeadClassifier() if self.classifier is None else clone(self.classifier)
+        if self.monotone:
+            base.set_params(monotone=column_signs(self.monotone, self.plan_) | dict(base.monotone or {}))
+        return base
 
     def _fit_points(self, community: Community, observations: Observations, decision: Decision) -> Self:
         """Rank by hand-set points, where there is no deal to learn from."""
@@ -205,14 +230,16 @@ class LeadQualifier(BaseEstimator):
         self.trained_until_us_ = last + (self.windows_.reach_us if len(labelled) else 0)
         label = np.maximum(observations.frame["label"].to_numpy(float), 0.0)
         self.training_ = (X, label, observations.weight, observations.groups)
-        self.selection_, self.estimand_ = choose("none", observations), ESTIMAND
+        self.selection_, self.estimand_ = "none", ESTIMAND
+        why = "There is no deal to learn from, so nothing to compare."
+        self.selection_report_ = {"asked": self.selection, "chosen": "none", "slice": None, "why": why}
         # Who did nothing that earns points is not qualified, however large the capacity.
         self.threshold_ = max(decision.threshold(latest, None), float(np.nextafter(0.0, 1.0)))
         priced = Priced(points, label, observations.groups, observations.cutoff_us, "hand-scored")
         self.decision_report_ = decision.price(priced, self.threshold_)
         size = decision.size if isinstance(decision, Capacity) else "the best-scored"
         text = f"Qualified: {size}, as of the latest date {self.threshold_:.3g} points or more."
-        info = self._info(community, observations, text)
+        info = model_info(self, community, observations, text)
         self.scorer_ = PointsOnly(plan, latest, self.threshold_, info)
         for name in ("classifier_", "calibration_"):
             self.__dict__.pop(name, None)
@@ -249,43 +276,6 @@ class LeadQualifier(BaseEstimator):
             threshold=self.threshold_,
         )
 
-    def _info(self, community: Community, rows: Observations, text: str = "") -> dict[str, Any]:
-        windows = self.windows_
-        learned: dict[str, Any] = {"positive_groups": 0}
-        if hasattr(self, "classifier_"):
-            learned = {
-                "positive_groups": int(self.classifier_.n_positive_groups_),
-                "blend_weight": float(self.classifier_.blend_weight_),
-            }
-        return {
-            "library_version": __version__,
-            "data_fingerprint": community.fingerprint,
-            "decision": {
-                "kind": self.decision_.kind,
-                "parameters": self.decision_.to_dict(),
-                "threshold": self.threshold_,
-                "text": text or self.decision_.describe(self.threshold_),
-                "price": self.decision_report_.to_dict(),
-            },
-            "estimand": self.estimand_,
-            "selection": self.selection_,
-            "simulated": community.simulated,
-            "windows": {
-                "horizon_us": windows.horizon_us,
-                "gap_us": windows.gap_us,
-                "active_within_us": windows.active_within_us,
-                "enters_on": list(windows.enters_on),
-                "cool_off_us": windows.cool_off_us,
-                "trained_until_us": self.trained_until_us_,
-            },
-            "metrics": {
-                "training_rows": len(rows),
-                "training_positives": int((rows.frame["label"] == 1).sum()),
-                "open_windows": int((rows.frame["label"] == NOT_LABELLED).sum()),
-                **learned,
-            },
-        }
-
     @classmethod
     def load(cls, path: str | Path) -> LeadQualifier:
         """Return a qualifier that scores with a saved bundle; it can score, explain and save, not be evaluated."""
@@ -314,6 +304,7 @@ class LeadQualifier(BaseEstimator):
         qualifier.decision = qualifier.decision_
         qualifier.threshold_ = scorer.model.threshold
         qualifier.estimand_ = info["estimand"]
+        qualifier.selection_report_ = info.get("selection_report", {})
         if info["decision"].get("price"):
             qualifier.decision_report_ = Price.from_dict(info["decision"]["price"])
         return qualifier
@@ -400,7 +391,11 @@ class LeadQualifier(BaseEstimator):
     def __str__(self) -> str:
         if not hasattr(self, "decision_report_"):
             return repr(self)
-        return f"{self!r}\n{self.scorer_.info['decision']['text']}\n{self.decision_report_}"
+        return f"{self!r}\n{self.scorer_.info['decision']['text']}\n{self.decision_report_}{self._selected()}"
+
+    def _selected(self) -> str:
+        why = getattr(self, "selection_report_", {}).get("why", "")
+        return f"\n{why}" if why else ""
 
 
 def _reach(rows: Observations) -> int:

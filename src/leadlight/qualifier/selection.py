@@ -19,6 +19,8 @@ DISCOUNT = 0.1
 def choose(selection: Selection, observations: Observations) -> Selection:
     """Return the selection that applies: "auto" discounts where a contacts table says who was approached.
 
+    Whether "auto" keeps the discount is for `leadlight.qualifier.comparison` to say.
+
     Raises
     ------
     InputError

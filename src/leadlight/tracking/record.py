@@ -113,6 +113,7 @@ def _parameters(qualifier: LeadQualifier, report: Report | None, more: Mapping[s
         "decision": info["decision"]["text"],
         "threshold": info["decision"]["threshold"],
         "selection": info["selection"],
+        "selection_why": info.get("selection_why", ""),
         "blend_weight": classifier.blend_weight_,
         **{f"trees.{name}": value for name, value in classifier.settings_.items()},
     }
