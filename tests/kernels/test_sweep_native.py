@@ -168,6 +168,17 @@ def test_the_native_sweep_equals_its_reference(plan, case):
     )
 
 
+@built
+@settings(THOROUGH, max_examples=100)
+@given(plans(), cases())
+def test_a_log_that_is_remembered_gives_what_one_that_is_not_gives(plan, case):
+    log, entity, cutoff, facts = case
+    found = native(plan, log, entity, cutoff, **facts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_module, "SMALL", -1)
+        expect_equal(native(plan, log, entity, cutoff, **facts), found)
+
+
 def wide_case(n=20_000, members=300):
     random = np.random.default_rng(7)
     time = np.sort(random.integers(0, 300 * DAY_US, n))
@@ -205,6 +216,106 @@ def test_many_windows_tags_and_rows_equal_the_reference_with_one_thread_and_with
     expected = quiet_reference(plan, log, entity, cutoff, **facts)
     expect_equal(native(plan, log, entity, cutoff, **facts), expected)
     expect_equal(native(plan, log, entity, cutoff, threads=4, **facts), expected)
+
+
+@built
+def test_a_member_with_more_rows_than_a_part_holds_equals_the_reference_among_others():
+    plan, log, entity, cutoff, facts = wide_case(40_000, 60)
+    random = np.random.default_rng(3)
+    # Half of the rows are of one member, not in order, and some were known late.
+    actor = np.where(random.random(len(log)) < 0.5, 30, log.actor)
+    time = random.permutation(log.time)
+    visible = time + np.where(random.random(len(log)) < 0.01, 5 * DAY_US, 0)
+    log = dataclasses.replace(log, actor=actor, time=time, visible_from=visible)
+    expect_equal(
+        native(plan, log, entity, cutoff, **facts), quiet_reference(plan, log, entity, cutoff, **facts)
+    )
+
+
+@built
+def test_the_last_row_of_a_part_leaves_the_first_of_the_next_as_it_was():
+    time = np.arange(60_000)
+    log = EncodedLog(actor=time % 3, time=time, action=np.zeros(len(time), np.int32), dictionaries=ENTRIES)
+    plan = Plan((Key("view"),), (Column("view", "count", (0,), (30_000,)),), ())
+    entity, cutoff = np.repeat(np.arange(3), 2), np.tile([3, 60_000], 3)
+    assert native(plan, log, entity, cutoff)[:, 0].tolist() == [1, 10_000] * 3
+
+
+@built
+@pytest.mark.parametrize("sums", [1, 4, 5])
+def test_sums_of_few_keys_and_of_many_equal_the_reference(sums):
+    _, log, entity, cutoff, _ = wide_case(3_000, 7)
+    known = (
+        Key("view"),
+        Key("question"),
+        Key(None),
+        Key("view", "received"),
+        Key(None, "given", "tag", "t3"),
+    )
+    windows = (DAY_US, 90 * DAY_US, ALL)
+    columns = (Column(f"{k} {w}", "sum_duration", (k,), (w,)) for k in range(sums) for w in windows)
+    plan = Plan(known, tuple(columns), ())
+    expect_equal(native(plan, log, entity, cutoff), quiet_reference(plan, log, entity, cutoff))
+
+
+@built
+def test_a_column_of_keys_from_both_sides_is_counted_again_whichever_side_changed():
+    plan = Plan(
+        (Key("view"), Key("view", "received")),
+        (
+            Column("both", "count", (0, 1), (ALL,)),
+            Column("distinct", "distinct", (0, 1), (ALL,)),
+            Column("trend", "trend", (0, 1), (DAY_US,)),
+        ),
+        (),
+    )
+    log = EncodedLog(
+        actor=np.array([0, 1, 0]),
+        time=np.array([1, 3, 5]) * HOUR,
+        action=np.zeros(3, np.int32),
+        other=np.array([-1, 0, -1]),
+        dictionaries=ENTRIES,
+    )
+    cutoff = np.array([0, 2, 4, 6, 8, 30, 60]) * HOUR
+    entity = np.zeros(len(cutoff), np.int64)
+    found = native(plan, log, entity, cutoff)
+    assert found[:, 0].tolist() == [0, 1, 2, 3, 3, 3, 3]
+    expect_equal(found, quiet_reference(plan, log, entity, cutoff))
+
+
+@built
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_result_larger_than_the_caches_holds_what_its_parts_hold(odd):
+    plan, log, entity, cutoff, _ = wide_case(5_000, 50)
+    plan = dataclasses.replace(
+        plan, columns=plan.columns[odd:]
+    )  # rows that begin where 16 bytes begin, or not
+    times = (1 << 24) // len(plan.columns) // len(entity) + 1
+    found = native(plan, log, np.tile(entity, times), np.tile(cutoff, times))
+    assert found.size >= 1 << 24
+    part = native(plan, log, entity, cutoff).view(np.uint32)
+    assert (found.view(np.uint32).reshape(times, *part.shape) == part).all()
+
+
+@built
+def test_accounts_that_are_asked_for_at_as_many_other_cutoffs_are_counted_at_their_own():
+    plan, log, *_ = wide_case(2_000, 6)
+    entity, account_of = np.repeat(np.arange(6), 2), np.array([0, 0, 1, 1, 2, 2])
+    cutoff = np.array([100, 200, 100, 200, 150, 250, 150, 250, 100, 200, 100, 200]) * DAY_US
+    expected = quiet_reference(plan, log, entity, cutoff, account_of=account_of)
+    expect_equal(native(plan, log, entity, cutoff, account_of=account_of), expected)
+
+
+@built
+def test_a_program_for_other_columns_than_the_call_gives_is_refused():
+    plan, log, entity, cutoff, facts = wide_case(50, 3)
+    entries = native_module._dictionaries(log)
+    program = native_module._program(extension(), compiled_plan(plan), entries, 0)
+    opened = native_module._OpenLog(log)
+    out = np.empty((len(entity), len(plan.columns)), np.float32)
+    rest = (entity, cutoff, None, facts["account_of"], np.zeros(64, np.int64), out, None)
+    with pytest.raises(ValueError, match="other columns"):
+        extension().new_job(program, opened.capsule, opened.index(True), *rest)
 
 
 def of_one_member(actions, times, **columns):
@@ -476,13 +587,20 @@ def test_what_is_remembered_goes_with_its_owner():
 
 @built
 def test_a_log_is_let_go_after_its_sweep():
-    plan, log, entity, cutoff, _ = wide_case(50, 3)
+    plan, log, entity, cutoff, _ = wide_case(native_module.SMALL + 1, 3)
     native(plan, log, entity, cutoff)
     number = id(log)
     assert number in native_module._open_log._values
     del log
     gc.collect()
     assert number not in native_module._open_log._values
+
+
+@built
+def test_a_small_log_is_not_remembered():
+    plan, log, entity, cutoff, _ = wide_case(50, 3)
+    native(plan, log, entity, cutoff)
+    assert id(log) not in native_module._open_log._values
 
 
 def test_the_table_of_the_kernel_is_the_function_of_the_reference():

@@ -6,6 +6,7 @@ import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from operator import itemgetter
 from typing import Any, Final
 
 import numpy as np
@@ -16,6 +17,12 @@ from leadlight.kernels.columns import x_log2_x
 from leadlight.kernels.log import EncodedLog
 from leadlight.kernels.program import (
     DICTIONARIES,
+    NEEDS_ACCOUNT,
+    NEEDS_DURATION,
+    NEEDS_FILLED,
+    NEEDS_JOINED,
+    NEEDS_OTHER,
+    NUMBER,
     Compiled,
     Remembered,
     Unsupported,
@@ -27,10 +34,12 @@ from leadlight.plan import Plan
 
 VARIABLE: Final = "LEADLIGHT_KERNELS"
 CHOICES: Final = ("native", "reference")
-PROGRAMS: Final = 8
-"""Programs kept for a plan: one for each set of dictionaries that came last."""
+PROGRAMS: Final = 16
+"""Programs kept for a plan: one for each set of dictionaries and of columns that came last."""
 
 MOST_TABLE: Final = 1 << 27
+SMALL: Final = 4096
+"""Rows of a log that is prepared in less time than it takes to remember what was prepared."""
 
 Codes = NDArray[np.int64]
 
@@ -104,11 +113,7 @@ class _OpenLog:
 
     def __init__(self, log: EncodedLog) -> None:
         native = extension()
-        dictionaries = tuple(log.dictionaries.get(name, ()) for name in DICTIONARIES)
-        self.dictionaries = dictionaries
-        self.key = tuple(map(id, dictionaries))
-        sizes = tuple(map(len, dictionaries))
-        self.capsule = native.new_log(_arrays(log), sizes)
+        self.capsule = native.new_log(_arrays(log), tuple(map(len, _dictionaries(log))))
         rows, largest, earliest = native.log_facts(self.capsule)
         self.rows, self.largest = rows, largest
         self.refused = ""
@@ -123,6 +128,37 @@ class _OpenLog:
         if found is None:
             found = self._index[received] = extension().new_index(self.capsule, received)
         return found
+
+
+def _dictionaries(log: EncodedLog) -> tuple[tuple[str, ...], ...]:
+    try:
+        found: tuple[tuple[str, ...], ...] = _all_dictionaries(log.dictionaries)
+    except KeyError:
+        found = tuple(log.dictionaries.get(name, ()) for name in DICTIONARIES)
+    return found
+
+
+_all_dictionaries: Final = itemgetter(*DICTIONARIES)
+
+
+def _columns(log: EncodedLog) -> tuple[Any, ...]:
+    """Return the arrays of a log as they are, in the order of `make_log` in csrc/sweep_log.c."""
+    return (
+        log.actor,
+        log.time,
+        log.action,
+        log.visible_from,
+        log.other,
+        log.group,
+        log.role,
+        log.job_function,
+        log.field_code,
+        log.filled,
+        log.same_domain,
+        log.duration_ms,
+        log.tag_offsets,
+        log.tag_codes,
+    )
 
 
 def _arrays(log: EncodedLog) -> tuple[Any, ...]:
@@ -175,16 +211,35 @@ def _flags(values: Any) -> Any:
 _open_log: Final = Remembered(_OpenLog)
 
 
-def _program(native: Any, compiled: Compiled, log: _OpenLog) -> Any:
-    found = compiled.made.get(log.key)
+def _have(log: EncodedLog, account_of: Codes | None, joined: Codes | None) -> int:
+    """Return what the log and the call give, as `have_of` in csrc/sweep_job.c finds it."""
+    tags = log.tag_codes is not None and log.tag_offsets is not None
+    return (
+        tags << NUMBER["tag"]
+        | (log.group is not None) << NUMBER["group"]
+        | (log.role is not None) << NUMBER["role"]
+        | (log.job_function is not None) << NUMBER["job_function"]
+        | (log.field_code is not None) << NUMBER["field"]
+        | (log.same_domain is not None) << NUMBER["same_domain"]
+        | (log.other is not None) * NEEDS_OTHER
+        | (log.duration_ms is not None) * NEEDS_DURATION
+        | (log.filled is not None) * NEEDS_FILLED
+        | (account_of is not None) * NEEDS_ACCOUNT
+        | (joined is not None) * NEEDS_JOINED
+    )
+
+
+def _program(native: Any, compiled: Compiled, entries: tuple[tuple[str, ...], ...], have: int) -> Any:
+    key = (have, *map(id, entries))
+    found = compiled.made.get(key)
     if found is not None:
         return found[1]
-    dictionaries = dict(zip(DICTIONARIES, log.dictionaries, strict=True))
-    program = native.new_program((*compiled.parts, *value_tables(compiled, dictionaries)))
+    dictionaries = dict(zip(DICTIONARIES, entries, strict=True))
+    program = native.new_program((*compiled.parts, *value_tables(compiled, dictionaries)), have)
     while len(compiled.made) >= PROGRAMS:
         compiled.made.pop(next(iter(compiled.made)), None)
     # The tuples are kept with the program: their ids name it only while they live.
-    compiled.made[log.key] = (log.dictionaries, program)
+    compiled.made[key] = (entries, program)
     return program
 
 
@@ -229,27 +284,45 @@ def native_sweep(
         The log is not sound: lengths differ, or a code is not in its dictionary.
     """
     compiled = compiled_plan(plan)
-    opened = _open_log(log)
-    if opened.refused:
-        raise Unsupported(opened.refused)
+    entries, have = _dictionaries(log), _have(log, account_of, joined)
     try:
-        index = opened.index(compiled.uses_received)
-        program = _program(native, compiled, opened)
+        program = _program(native, compiled, entries, have)
         before = None if start is None or not start.rows else _open_start(start)(compiled, start)
+        rest = (entity, cutoff, joined, account_of)
+        if len(log) <= SMALL:
+            sizes, received = tuple(map(len, entries)), compiled.uses_received
+
+            def run(table: Codes) -> int:
+                try:
+                    given = (program, _columns(log), sizes, received)
+                    lacking: int = native.sweep_at_once(*given, *rest, table, out, before)
+                except (TypeError, ValueError, BufferError):
+                    # Other types are for Python to convert; a log that is not sound is not sound then either.
+                    given = (program, _arrays(log), sizes, received)
+                    lacking = native.sweep_at_once(*given, *rest, table, out, before)
+                return lacking
+
+        else:
+            opened = _open_log(log)
+            if opened.refused:
+                raise Unsupported(opened.refused)
+            index = opened.index(compiled.uses_received)
+
+            def run(table: Codes) -> int:
+                job = native.new_job(program, opened.capsule, index, *rest, table, out, before)
+                _run(native, job, compiled.has_peers and account_of is not None, threads)
+                lacking: int = native.table_wanted(job)
+                return lacking
+
         least = 1
         while least:
-            table = _x_log2_x_table(least) if compiled.has_entropy else _NO_TABLE
-            job = native.new_job(
-                program, opened.capsule, index, entity, cutoff, joined, account_of, table, out, before
-            )
-            _run(native, job, compiled.has_peers and account_of is not None, threads)
-            least = native.table_wanted(job)
+            least = run(_x_log2_x_table(least) if compiled.has_entropy else _NO_TABLE)
     except OverflowError as error:
         raise Unsupported(str(error)) from error
 
 
 class _OpenStart:
-    """A start in cells of the state, as `new_job` in csrc/sweep.c takes it; for the plan that came last."""
+    """A start in cells of the state, as `hold_start` in csrc/sweep_job.c takes it; for the plan that came last."""
 
     def __init__(self, start: Start) -> None:
         self._made: tuple[Compiled, tuple[Any, ...]] | None = None

@@ -47,8 +47,14 @@ _OPERATIONS: Final = {
     )
 }
 _ATTRIBUTES: Final = (None, "tag", "group", "role", "job_function", "field", "same_domain")
-_NUMBER: Final = {name: number for number, name in enumerate(_ATTRIBUTES)}
-_OTHER, _DURATION, _FILLED, _ACCOUNT, _JOINED = 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11
+NUMBER: Final = {name: number for number, name in enumerate(_ATTRIBUTES)}
+NEEDS_OTHER, NEEDS_DURATION, NEEDS_FILLED, NEEDS_ACCOUNT, NEEDS_JOINED = (
+    1 << 7,
+    1 << 8,
+    1 << 9,
+    1 << 10,
+    1 << 11,
+)
 _KEEP_GIVEN, _KEEP_RECEIVED, _USES_RECEIVED, _USES_FILLED = 1, 2, 4, 8
 _SIDES: Final = ("given", "received", "account")
 _VISITS: Final = ("visits", "visits_per_month", "last_visit")
@@ -97,7 +103,7 @@ class Compiled(NamedTuple):
     Attributes
     ----------
     parts : tuple of arrays
-        In the order of `new_program` in csrc/sweep.c.
+        In the order of `make_program` in csrc/sweep_program.c.
     numbers : tuple of dicts
         For each dictionary of `DICTIONARIES`, the entries that the plan names and their numbers from 1.
     cell_keys, sum_keys : int64 array
@@ -277,7 +283,7 @@ class _Compiler:
             *((cell, "account", number) for cell, number in self.peers.items()),
         ]
         for (action, _, name, value), side, number in everything:
-            if side == "visits" or _NUMBER[name] != attribute:
+            if side == "visits" or NUMBER[name] != attribute:
                 continue
             at = 0 if value is None else self.numbers[attribute][value] - 1
             chosen = range(actions) if action is None else (self.numbers[0][action],)
@@ -303,8 +309,8 @@ class _Compiler:
         """What a log must hold for the counts of these keys."""
         found = 0
         for key in keys:
-            found |= 1 << _NUMBER[key.attribute] if key.attribute is not None else 0
-            found |= _OTHER if key.side == "received" else 0
+            found |= 1 << NUMBER[key.attribute] if key.attribute is not None else 0
+            found |= NEEDS_OTHER if key.side == "received" else 0
         return found
 
     def _column(self, column: Column) -> tuple[int, ...]:
@@ -323,7 +329,7 @@ class _Compiler:
             case "visits_per_month" | "last_visit":
                 needs, cells = 0, []
             case "tenure":
-                needs, cells = _JOINED, []
+                needs, cells = NEEDS_JOINED, []
             case "count" | "trend" | "first_time":
                 operation = _of_keys(operation, len(keys))
             case "ratio":
@@ -332,20 +338,20 @@ class _Compiler:
             case "recency" | "sum_duration":
                 cells, needs = cells[:1], self._need(keys[:1])
                 if operation == "sum_duration":
-                    needs |= _DURATION
+                    needs |= NEEDS_DURATION
                     cells = [self.sums.setdefault(cells[0], len(self.sums))]
             case "completeness":
                 if any(key.side != "given" for key in keys):
                     raise Unsupported("completeness of received rows")
                 operation = operation if keys else "missing"
-                needs |= _FILLED
+                needs |= NEEDS_FILLED
                 self.keep |= _USES_FILLED
             case "surprise":
                 received = keys[0].side == "received"
                 self.keep |= _KEEP_RECEIVED if received else _KEEP_GIVEN
                 split = int(received)
             case "peers":
-                needs |= _ACCOUNT
+                needs |= NEEDS_ACCOUNT
                 slots = self._peer_slots(keys, lanes[0])
                 self.keys += [*cells, *slots]
         if operation != "peers":

@@ -13,6 +13,8 @@
 #define FEW_TAGS 8
 #define SLACK 4 /* keys that are read, and written, beyond the end of a list */
 #define ATTRIBUTES 7 /* 0 is none: keys that ask for the action alone */
+#define INLINE_KEYS 7
+#define FEW_SUMS 4 /* so many fit into the flags of an event */
 #define NONE_ INT64_MIN
 
 enum { BASE, TAG, GROUP, ROLE, JOB_FUNCTION, FIELD, SAME_DOMAIN };
@@ -44,9 +46,58 @@ typedef struct {
     int64_t values[ATTRIBUTES]; /* entries of each attribute that the plan names */
 } Header;
 
+/* A column that is one cell of the state, and one that is the sum of two: too many, and too small, to be dispatched. */
+typedef struct {
+    int32_t column, source;
+} Single;
+
+typedef struct {
+    int32_t column, first, second;
+} Pair;
+
+/* What changed since the cutoff before, and what a column depends on: the lanes in which a row of each side came or went, and
+   the bits below. */
+typedef struct {
+    uint32_t lanes[2], more;
+} Changes;
+
+enum {
+    ENTERED = 1, /* any row came */
+    ALWAYS = 2,  /* the cutoff itself matters */
+    FIRST = 4    /* it is the first cutoff of a member */
+};
+
+/* Columns of distinct entries and of entropy over one list of keys, in one lane: they share what is summed over it. */
+typedef struct {
+    int64_t from, to, lane;
+    int64_t distinct, entropy; /* the columns, -1 for none */
+    Changes reads;
+} Family;
+
+/* Any other column. */
+typedef struct {
+    const Column *column;
+    int64_t at; /* its position in a row */
+    Changes reads;
+    int lacking; /* the log or the call cannot give it */
+} Derived;
+
+#define GROUPS (2 * MAX_LANES) /* of cells that change together: side * MAX_LANES + lane */
+
 typedef struct {
     Header h;
+    int64_t have; /* what log and call give: bits as those of NEEDS_* */
     int64_t n_lanes, n_finite, n_columns, n_keys;
+    uint8_t *sides;   /* of each cell: bit s, rows of side s count; inside `reads` */
+    Single *single;   /* by group */
+    int64_t single_from[GROUPS + 1];
+    Pair *pair;       /* by group */
+    int64_t pair_from[GROUPS + 1];
+    Single *recent;   /* recencies: columns and cells */
+    Family *family;
+    Derived *derived; /* by operation */
+    int64_t n_recent, n_families, n_derived;
+    void *columns_memory;
     const int64_t *lane;     /* ascending; INT64_MAX is everything before the cutoff */
     const Column *column;
     const int32_t *key;      /* cells of the columns, and slots of accounts */
@@ -64,6 +115,8 @@ typedef struct {
     int64_t n_value_of[ATTRIBUTES];
     int asks_peers;
     int64_t widest; /* longest window of the accounts */
+    int64_t visits_row;        /* the row of the state that counts visits: where no column asks, one that nobody reads */
+    uint16_t pad[INLINE_KEYS + 1]; /* keys that fill up an event, of rows that nobody reads */
     void *memory;
 } Program;
 
@@ -88,15 +141,12 @@ typedef struct {
 #define TOP_BIT 0x80000000u
 
 typedef struct {
-    int64_t n_accounts, n_cutoffs;
-    int64_t *from;     /* n_accounts + 1: distinct cutoffs of each account */
+    int64_t n_accounts;
+    int64_t *from;     /* n_accounts + 1: numbers distinct cutoffs, those of account a from from[a] to before from[a + 1] */
+    int64_t *list;     /* where the cutoffs of an account begin in `cutoff`; accounts with equal ones share them */
     int64_t *cutoff;
     int32_t *count;    /* (from[a] + a + i) * n_slots: counts at cutoff i of account a; one row more than cutoffs */
 } Accounts;
-
-typedef struct {
-    int32_t column, first, second;
-} Pair;
 
 /* What the member's rows amount to that the log no longer holds: start.py. Arrays of [cells], the sums of [n_sums]. */
 typedef struct {
@@ -121,14 +171,7 @@ typedef struct {
     int64_t *cutoff;
     int64_t *entity, *entity_from; /* distinct entities, ascending; their observations */
     Accounts accounts;
-    int32_t *source;   /* per column: the cell that is its value; the last, always zero, for all others */
-    Pair *pair;        /* columns that are the sum of two cells: too many, and too small, to be dispatched one by one */
-    int64_t n_pairs;
-    const Column **other; /* all other columns */
-    int64_t *family;      /* per such column: which list of keys, -1 for those that share none */
-    int64_t *family_from, *family_to, n_families; /* lists of keys of distinct and entropy columns, each once */
-    uint8_t *lacking;     /* per column: the log or the call cannot give it */
-    int64_t n_other;
+    int far;           /* the result is larger than the caches: it is written past them */
     const Start *start; /* `folded`, or NULL where the log holds everything */
     Start folded;
     void *folded_memory;
@@ -138,22 +181,33 @@ typedef struct {
 /* One row of the log as the sweep sees it: 32 bytes, its keys inside unless there are many. */
 typedef struct {
     int64_t time, duration;
-    uint8_t n, flags;
-    uint16_t key[7];
+    uint8_t many, flags;
+    uint16_t key[INLINE_KEYS]; /* `many`: key[0..1] is a position in `more`, key[2..3] the number of keys */
 } Event;
 
-enum { F_RECEIVED = 1, F_FILLED = 2, F_START = 4, F_SUMMED = 8 };
-#define INLINE_KEYS 7
-#define MANY 255 /* key[0..1] is then a position in `more`, key[2..3] the number of keys */
+/* F_FIELD: some key of the row is asked whether its field was filled. F_SUMMED and the bits above: which sums of durations
+   the row adds to, a bit each where they are few. */
+enum { F_RECEIVED = 1, F_FILLED = 2, F_START = 4, F_FIELD = 8, F_SUMMED = 16 };
 
 typedef struct {
-    int64_t from, at, end; /* events of a member in the chunk: [from, at), room up to end */
+    int64_t from, at, end; /* events of a member in its part of the chunk: [from, at), room up to end */
     uint8_t unsorted, late;
 } Slot;
 
+/* Consecutive observed members of a chunk whose events fit into the nearer caches. */
 typedef struct {
-    Event *event; int64_t event_room;
+    int64_t entity;        /* the first of them */
+    int64_t from, at, end; /* events in the order of the log */
+} Part;
+
+typedef struct {
+    Event *event; int64_t event_room; /* of the chunk, part by part in the order of the log, with member and visibility */
+    int32_t *who; int64_t who_room; /* member of the chunk */
     int64_t *visible; int64_t visible_room;
+    Part *part; int64_t part_room;
+    uint16_t *part_of; int64_t part_of_room; /* member of the chunk -> part, from 1; 0 for those not observed */
+    Event *placed; int64_t placed_room;      /* of one part, by member */
+    int64_t *placed_visible; int64_t placed_visible_room;
     uint16_t *more; int64_t n_more, more_room;
     uint16_t *emitted; int64_t emitted_room;
     Slot *slot; int64_t slot_room;
@@ -162,8 +216,6 @@ typedef struct {
     int64_t *spare_visible; int64_t spare_visible_room;
     int32_t *hidden; int64_t hidden_room;
     char *state; int64_t state_room;
-    int32_t *shared; int64_t shared_room; /* per family: rows seen and entries held, a lane each */
-    uint8_t reads; /* of the row emitted last */
 } Scratch;
 
 /* 1 if there is room, 0 where memory ends. Keeps the content. */
@@ -173,10 +225,31 @@ int grow(void **memory, int64_t *room, int64_t wanted, size_t size);
 /* Bounded reads: arrays of the log may be changed by others while they are read. */
 int64_t emit(const Program *p, const Log *log, int64_t row, int side, Scratch *s); /* keys in s->emitted, -1: no memory */
 
+/* Objects for Python to hold: NULL with an exception where an argument is not sound. */
+Program *make_program(PyObject *parts, int64_t have);
+Log *make_log(PyObject *arrays, PyObject *entries);
+Index *make_index(const Log *log, int received);
+Job *make_job(const Program *program, const Log *log, const Index *index, PyObject **arrays);
+void release_program(Program *p);
+void release_log(Log *log);
+void release_index(Index *x);
+void release_job(Job *job);
+void clear_scratch(Scratch *s);
+void release_scratch(Scratch *s);
+
+static inline int refuse(const char *what)
+{
+    PyErr_SetString(PyExc_ValueError, what);
+    return -1;
+}
+
+static inline void *no_memory(void) { return PyErr_NoMemory(); }
+
 int index_log(const Log *log, Index *index, int received);
 int sort_observations(Job *job, const int64_t *entity, const int64_t *cutoff);
 int prepare_accounts(Job *job);
 int count_accounts(const Job *job, int64_t part, int64_t parts);
+void finish_rows(void); /* what was written past the caches is there for all threads */
 int sweep_chunk(Job *job, int64_t chunk, Scratch *s);
 int sweep_member(Job *job, Scratch *s, const Start *start, Event *event, int64_t n, int64_t entity, int64_t from, int64_t to,
                  const int32_t *hidden);
@@ -191,6 +264,11 @@ static inline int sweep_width(const Program *p) { return p->n_lanes <= 8 ? 8 : p
 #define FETCH(address) ((void)(address))
 #define FETCH_READ(address) ((void)(address))
 #endif
+
+static inline int touches(const Changes *changed, const Changes *reads)
+{
+    return ((changed->lanes[0] & reads->lanes[0]) | (changed->lanes[1] & reads->lanes[1]) | (changed->more & reads->more)) != 0;
+}
 
 static inline int64_t minus(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
 static inline int64_t plus(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }

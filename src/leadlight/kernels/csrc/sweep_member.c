@@ -1,136 +1,17 @@
 /* One member: walk the cutoffs in order, let events enter and leave the windows, and derive the columns.
 
-   The state is `count[cell][lane]`, a lane for each window, shortest first. An event enters all the windows that it is
-   inside of by one vector add, and leaves each by subtraction; accumulators are integers, so that both are exact.
-   The order of operations in doubles is that of columns.py: the results are equal bit for bit. */
-#include "sweep.h"
+   A row of columns is kept from one cutoff to the next: a column is derived anew where a row of a side that it counts came into
+   or left a window that it reads. The order of operations in doubles is that of columns.py: results are equal bit for bit. */
+#include "sweep_state.h"
 
 #include <math.h>
 #include <string.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 
 #define DAY_US 86400000000.0
 #define ENTROPY_SCALE 16777216.0
-#define ALIGN 64
-#define LINE 64
-
-typedef struct {
-    int32_t *count;    /* (n_cells + 1) * W; the last row stays zero */
-    int64_t *sum;      /* n_sums * W: thousandths of seconds, modulo 2^64 */
-    int64_t *last;     /* n_cells: newest time, NONE_ for none */
-    uint8_t *filled;   /* n_cells: whether that row left its field filled */
-    int64_t first[2];  /* by side; NONE_ before the first event */
-    int64_t newest, newest_duration, visit; /* given events: the last one, and the first of the newest visit */
-} State;
-
-#define INLINE static inline __attribute__((always_inline))
-
-static size_t padded(size_t bytes) { return (bytes + ALIGN - 1) / ALIGN * ALIGN; }
-
-/* Lay out a zero state in the scratch memory, then add what happened before. */
-static int begin(const Program *p, Scratch *s, const Start *start, State *state, int W)
-{
-    size_t cells = (size_t)p->h.n_cells;
-    size_t counts = padded((cells + 1) * (size_t)W * 4), sums = padded((size_t)p->h.n_sums * (size_t)W * 8);
-    size_t lasts = padded(cells * 8), all = counts + sums + lasts + padded(cells) + ALIGN;
-    if (!GROW(s, state, (int64_t)all))
-        return -1;
-    char *at = (char *)padded((size_t)(uintptr_t)s->state);
-    memset(at, 0, counts + sums);
-    state->count = (int32_t *)(void *)at;
-    state->sum = (int64_t *)(void *)(at + counts);
-    state->last = (int64_t *)(void *)(at + counts + sums);
-    state->filled = (uint8_t *)(at + counts + sums + lasts);
-    for (size_t i = 0; i < cells; i++)
-        state->last[i] = NONE_;
-    state->first[GIVEN] = state->first[RECEIVED] = state->newest = state->visit = NONE_;
-    state->newest_duration = 0;
-    if (start == NULL)
-        return 0;
-    for (int64_t lane = p->n_finite; lane < p->n_lanes; lane++) {
-        for (size_t i = 0; i < cells; i++)
-            state->count[i * (size_t)W + (size_t)lane] = start->count[i];
-        for (int64_t i = 0; i < p->h.n_sums; i++)
-            state->sum[i * W + lane] = start->duration[i];
-    }
-    memcpy(state->last, start->last, cells * 8);
-    memcpy(state->filled, start->filled, cells);
-    memcpy(state->first, start->first, sizeof(start->first));
-    state->newest = start->newest;
-    state->newest_duration = start->newest_duration;
-    state->visit = start->visit;
-    return 0;
-}
-
-INLINE const uint16_t *keys_of(const Event *event, const Scratch *s, uint32_t *n)
-{
-    if (event->n != MANY) {
-        *n = event->n;
-        return event->key;
-    }
-    uint32_t at;
-    memcpy(&at, event->key, sizeof(at));
-    memcpy(n, event->key + 2, sizeof(*n));
-    return s->more + at;
-}
-
-INLINE void enter(const Program *p, const Scratch *s, State *state, Event *event, int from_lane, const int W)
-{
-    int32_t one[MAX_LANES];
-    for (int w = 0; w < W; w++)
-        one[w] = w >= from_lane;
-    uint32_t n;
-    const uint16_t *key = keys_of(event, s, &n);
-    const int64_t time = event->time;
-    const int side = event->flags & F_RECEIVED ? RECEIVED : GIVEN;
-    if (state->first[side] == NONE_)
-        state->first[side] = time;
-    if (side == GIVEN) {
-        int64_t gap = state->newest == NONE_ ? INT64_MAX : minus(time, state->newest);
-        state->newest = time;
-        state->newest_duration = event->duration;
-        event->flags &= (uint8_t)~F_START;
-        if (gap > p->h.gap) {
-            event->flags |= F_START;
-            state->visit = time;
-            if (p->h.visits >= 0)
-                for (int w = 0; w < W; w++)
-                    state->count[p->h.visits * W + w] += one[w];
-        }
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        int32_t *count = state->count + (size_t)key[i] * (size_t)W;
-        for (int w = 0; w < W; w++)
-            count[w] += one[w];
-        state->last[key[i]] = time;
-    }
-    if (p->h.keep & USES_FILLED)
-        for (uint32_t i = 0; i < n; i++)
-            state->filled[key[i]] = (event->flags & F_FILLED) != 0;
-    if (event->flags & F_SUMMED) {
-        for (uint32_t i = 0; i < n; i++) {
-            if (p->sum_of[key[i]] >= 0)
-                for (int w = 0; w < W; w++)
-                    state->sum[p->sum_of[key[i]] * W + w] = plus(state->sum[p->sum_of[key[i]] * W + w],
-                                                               one[w] ? event->duration : 0);
-        }
-    }
-}
-
-INLINE void leave(const Program *p, const Scratch *s, State *state, const Event *event, int64_t lane, const int W)
-{
-    uint32_t n;
-    const uint16_t *key = keys_of(event, s, &n);
-    for (uint32_t i = 0; i < n; i++)
-        state->count[(size_t)key[i] * (size_t)W + (size_t)lane]--;
-    if (event->flags & F_START && p->h.visits >= 0)
-        state->count[p->h.visits * W + lane]--;
-    if (event->flags & F_SUMMED)
-        for (uint32_t i = 0; i < n; i++)
-            if (p->sum_of[key[i]] >= 0) {
-                int64_t *sum = &state->sum[p->sum_of[key[i]] * W + lane];
-                *sum = minus(*sum, event->duration);
-            }
-}
 
 INLINE int64_t total(const State *state, const int32_t *key, int64_t n, int64_t lane, const int W)
 {
@@ -140,32 +21,39 @@ INLINE int64_t total(const State *state, const int32_t *key, int64_t n, int64_t 
     return sum;
 }
 
-/* For each list of keys: the sum of its counts and the number of counts above zero, in every lane. */
-INLINE void share(const Job *job, const State *state, int32_t *shared, const int W)
+/* What columns of distinct entries and of entropy read of a list of keys in one lane. */
+typedef struct {
+    int64_t sum, held, weighted; /* of the counts; how many are above zero; of their x log2 x */
+} Shared;
+
+INLINE Shared share(const Job *job, const State *state, const Family *family, const int W)
 {
-    for (int64_t f = 0; f < job->n_families; f++) {
-        const int32_t *key = job->program->key + job->family_from[f];
-        const int64_t n = job->family_to[f] - job->family_from[f];
-        int32_t sum[MAX_LANES] = {0}, held[MAX_LANES] = {0};
+    const int32_t *key = job->program->key + family->from, *count = state->count + family->lane;
+    const int64_t *xlog = job->xlog, n = family->to - family->from, last = job->n_xlog - 1;
+    Shared found = {0, 0, 0};
+    if (family->entropy < 0) {
         for (int64_t i = 0; i < n; i++) {
-            const int32_t *count = state->count + (size_t)key[i] * (size_t)W;
-            for (int w = 0; w < W; w++) {
-                sum[w] += count[w];
-                held[w] += count[w] > 0;
-            }
+            const int64_t x = count[(size_t)key[i] * (size_t)W];
+            found.sum += x;
+            found.held += x > 0;
         }
-        memcpy(shared + 2 * f * W, sum, (size_t)W * sizeof(int32_t));
-        memcpy(shared + (2 * f + 1) * W, held, (size_t)W * sizeof(int32_t));
+        return found;
     }
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t x = count[(size_t)key[i] * (size_t)W];
+        found.sum += x;
+        found.held += x > 0;
+        found.weighted += xlog[x < last ? x : last]; /* beyond the table so is the sum, and nothing is made of this */
+    }
+    return found;
 }
 
-INLINE float entropy(Job *job, const State *state, const Column *c, const int32_t *shared, const int W)
+INLINE float entropy(Job *job, const Shared *shared)
 {
-    const int32_t *key = job->program->key + c->from;
-    const int64_t n = c->to - c->from, sum = shared[c->lane];
+    const int64_t sum = shared->sum;
     if (sum <= 0)
         return NAN;
-    if (shared[W + c->lane] == 1)
+    if (shared->held == 1)
         return 0.0f; /* the difference of a value and itself */
     if (sum >= job->n_xlog) {
         long long known = atomic_load(&job->table);
@@ -173,10 +61,7 @@ INLINE float entropy(Job *job, const State *state, const Column *c, const int32_
             ;
         return NAN; /* the caller repeats the job with a longer table */
     }
-    int64_t weighted = 0;
-    for (int64_t i = 0; i < n; i++)
-        weighted += job->xlog[state->count[(size_t)key[i] * (size_t)W + (size_t)c->lane]];
-    return (float)((double)(job->xlog[sum] - weighted) / ENTROPY_SCALE / (double)sum);
+    return (float)((double)(job->xlog[sum] - shared->weighted) / ENTROPY_SCALE / (double)sum);
 }
 
 INLINE double last_visit(const Job *job, const State *state, int64_t cutoff)
@@ -203,20 +88,16 @@ INLINE double surprise(const Column *c, const State *state, int side, int64_t cu
 }
 
 /* One column that is no plain cell; `peers` are the counts of the account, NULL without one. */
-INLINE float derive(Job *job, const Column *c, const State *state, int64_t cutoff, int64_t q, const int32_t *peers,
-                    const int32_t *shared, const int W)
+INLINE float derive(Job *job, const Column *c, const State *state, int64_t cutoff, int64_t q, const int32_t *peers, const int W)
 {
     const int32_t *key = job->program->key + c->from;
     const int64_t n = c->to - c->from;
     switch (c->op) {
+    case OP_CELL:
     case OP_COUNT:
         return (float)total(state, key, n, c->lane, W);
     case OP_SUM_DURATION:
         return (float)((double)state->sum[key[0] * W + c->lane] / 1000.0);
-    case OP_RECENCY:
-        if (state->last[key[0]] == NONE_)
-            return NAN;
-        return (float)((double)minus(cutoff, state->last[key[0]]) / DAY_US);
     case OP_FIRST_TIME: {
         int64_t ever = total(state, key, n, c->other_lane, W);
         return ever > 0 && ever == total(state, key, n, c->lane, W) ? 1.0f : 0.0f;
@@ -230,10 +111,6 @@ INLINE float derive(Job *job, const Column *c, const State *state, int64_t cutof
         int64_t down = total(state, key + c->split, n - c->split, c->other_lane, W);
         return down ? (float)((double)up / (double)down) : NAN;
     }
-    case OP_DISTINCT:
-        return (float)shared[W + c->lane];
-    case OP_ENTROPY:
-        return entropy(job, state, c, shared, W);
     case OP_VISITS_PER_MONTH: {
         int64_t visits = state->count[job->program->h.visits * W + c->lane];
         if (visits <= 0)
@@ -270,64 +147,129 @@ INLINE float derive(Job *job, const Column *c, const State *state, int64_t cutof
     }
 }
 
-/* Counts of the member's account at the cutoff. */
-static const int32_t *peers_at(const Job *job, int64_t entity, int64_t cutoff)
+/* Counts of the member's account at the cutoff. `at`: where the cutoff before was found, for they ascend. */
+INLINE const int32_t *peers_at(const Job *job, int64_t account, int64_t cutoff, int64_t *at)
 {
     const Accounts *accounts = &job->accounts;
-    if (accounts->count == NULL)
+    if (account < 0)
         return NULL;
-    int64_t account = job->account_of[entity];
-    if (account < 0 || account >= accounts->n_accounts)
-        return NULL;
-    int64_t from = accounts->from[account], to = accounts->from[account + 1];
-    int64_t at = above(accounts->cutoff + from, to - from, cutoff - 1);
-    return accounts->count + (from + account + at) * job->program->h.n_slots;
+    const int64_t from = accounts->from[account], n = accounts->from[account + 1] - from;
+    const int64_t *asked = accounts->cutoff + accounts->list[account];
+    if (*at < n && asked[*at] < cutoff)
+        ++*at;
+    if (*at < n && asked[*at] < cutoff)
+        *at = above(asked, n, cutoff - 1);
+    return accounts->count + (from + account + *at) * job->program->h.n_slots;
+}
+
+INLINE int64_t account_at(const Job *job, int64_t entity)
+{
+    if (job->accounts.count == NULL)
+        return -1;
+    const int64_t account = job->account_of[entity];
+    return account < job->accounts.n_accounts ? account : -1;
+}
+
+/* Write a finished row. Rows of a member are far apart where observations come by cutoff: a large result is written past the
+   caches, which saves reading the lines that it fills. */
+INLINE void write_row(float *out, const float *row, int64_t n, int far)
+{
+#if defined(__SSE2__)
+    if (far) {
+        int64_t j = 0;
+        for (; j < n && (uintptr_t)(out + j) % 16; j++)
+            out[j] = row[j];
+        for (; j + 4 <= n; j += 4)
+            _mm_stream_ps(out + j, _mm_loadu_ps(row + j));
+        for (; j < n; j++)
+            out[j] = row[j];
+        return;
+    }
+#endif
+    (void)far;
+    memcpy(out, row, (size_t)n * sizeof(float));
+}
+
+void finish_rows(void)
+{
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
+/* Columns that are one cell or the sum of two, of a group that changed. */
+INLINE void copy_cells(const Program *p, const State *state, int64_t group)
+{
+    for (int64_t i = p->single_from[group]; i < p->single_from[group + 1]; i++)
+        state->row[p->single[i].column] = (float)state->count[p->single[i].source];
+    for (int64_t i = p->pair_from[group]; i < p->pair_from[group + 1]; i++) {
+        const Pair *pair = &p->pair[i];
+        state->row[pair->column] = (float)((int64_t)state->count[pair->first] + state->count[pair->second]);
+    }
 }
 
 INLINE int walk(Job *job, Scratch *s, const Start *start, Event *event, int64_t n, int64_t entity, int64_t from, int64_t to,
                 const int32_t *hidden, const int W)
 {
     const Program *p = job->program;
-    const int64_t finite = p->n_finite, columns = p->n_columns;
+    const int64_t finite = p->n_finite, account = account_at(job, entity);
     State state;
-    int64_t hi = 0, lo[MAX_LANES] = {0}, oldest[MAX_LANES];
-    if (!GROW(s, shared, 2 * job->n_families * W) || begin(p, s, start, &state, W) < 0)
+    int64_t hi = 0, lo[MAX_LANES] = {0}, oldest[MAX_LANES], seen = 0;
+    Changes changed = {{UINT32_MAX, UINT32_MAX}, FIRST | ENTERED};
+    if (begin(p, s, start, &state, W) < 0)
         return -1;
+    float *row = state.row;
     for (int64_t q = from; q < to; q++) {
         if (hidden && hidden[q - from])
             continue;
         const int64_t cutoff = job->cutoff[q], known = hi;
-        float *out = job->out + (size_t)job->row[q] * (size_t)columns;
-        for (int64_t j = 0; j < columns; j += LINE / 4)
-            FETCH(out + j); /* rows of a member are far apart where observations come by cutoff */
         for (int64_t w = 0; w < finite; w++) {
             oldest[w] = cutoff - p->lane[w];
             int64_t i = lo[w];
-            for (; i < known && event[i].time < oldest[w]; i++)
+            for (; i < known && event[i].time < oldest[w]; i++) {
                 leave(p, s, &state, &event[i], w, W);
+                changed.lanes[event[i].flags & F_RECEIVED] |= (uint32_t)1 << w;
+            }
             lo[w] = i;
         }
         /* Events come by time, so those that are too old for the shorter windows come first. */
         for (int64_t lane = finite; lane >= 0; lane--) {
             const int64_t end = lane ? oldest[lane - 1] : cutoff;
-            for (; hi < n && event[hi].time < end; hi++)
+            for (; hi < n && event[hi].time < end; hi++) {
                 enter(p, s, &state, &event[hi], (int)lane, W);
+                changed.lanes[event[hi].flags & F_RECEIVED] |= (uint32_t)(UINT64_MAX << lane);
+            }
             if (lane && hi > known)
                 lo[lane - 1] = hi;
         }
-        for (int64_t j = 0; j < columns; j++)
-            out[j] = (float)state.count[job->source[j]];
-        for (int64_t i = 0; i < job->n_pairs; i++) {
-            const Pair *pair = &job->pair[i];
-            out[pair->column] = (float)((int64_t)state.count[pair->first] + state.count[pair->second]);
+        for (int side = GIVEN; side <= RECEIVED; side++)
+            for (int64_t w = 0; w < p->n_lanes; w++)
+                if (changed.lanes[side] >> w & 1)
+                    copy_cells(p, &state, side * MAX_LANES + w);
+        const int32_t *peers = peers_at(job, account, cutoff, &seen);
+        changed.more |= ALWAYS | (hi > known ? ENTERED : 0);
+        for (int64_t i = 0; i < p->n_recent; i++) {
+            const int64_t last = state.last[p->recent[i].source];
+            const float days = (float)((double)minus(cutoff, last) / DAY_US);
+            row[p->recent[i].column] = last == NONE_ ? NAN : days;
         }
-        const int32_t *peers = peers_at(job, entity, cutoff);
-        share(job, &state, s->shared, W);
-        for (int64_t i = 0; i < job->n_other; i++) {
-            int64_t j = job->other[i] - p->column;
-            const int32_t *shared = job->family[i] < 0 ? NULL : s->shared + 2 * job->family[i] * W;
-            out[j] = job->lacking[j] ? NAN : derive(job, job->other[i], &state, cutoff, q, peers, shared, W);
+        for (int64_t i = 0; i < p->n_families; i++) {
+            const Family *family = &p->family[i];
+            if (!touches(&changed, &family->reads))
+                continue;
+            const Shared shared = share(job, &state, family, W);
+            if (family->distinct >= 0)
+                row[family->distinct] = (float)shared.held;
+            if (family->entropy >= 0)
+                row[family->entropy] = entropy(job, &shared);
         }
+        for (int64_t i = 0; i < p->n_derived; i++) {
+            const Derived *d = &p->derived[i];
+            if (touches(&changed, &d->reads))
+                row[d->at] = d->lacking ? NAN : derive(job, d->column, &state, cutoff, q, peers, W);
+        }
+        write_row(job->out + (size_t)job->row[q] * (size_t)p->n_columns, row, p->n_columns, job->far);
+        changed = (Changes){{0, 0}, 0};
     }
     return 0;
 }
