@@ -12,7 +12,7 @@ from leadlight import Behaviour, Catalogue, Count, Recency
 from leadlight.cli import commands, main
 from leadlight.plan import HandSetPoints
 
-VERBS = ("demo", "simulate", "train", "evaluate", "score", "explain", "report")
+VERBS = ("demo", "simulate", "train", "evaluate", "score", "explain", "report", "card")
 SMALL = Catalogue(
     [
         Behaviour(

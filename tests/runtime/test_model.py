@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -188,3 +189,39 @@ def test_an_invalid_model_is_refused(model, change, message):
 def test_the_model_of_the_tests_is_valid(model):
     assert isinstance(model, Model)
     model.validate()
+
+
+def test_one_row_has_the_bits_that_it_has_among_others(model, X):
+    p, low, high = model.scores(X)
+    for i, row in enumerate(X):
+        assert model.score(row[None]) == (p[i], low[i], high[i])
+        assert model.probability_of(row[None]) == p[i] == model.probability(row[None])[0]
+
+
+def test_the_standing_of_one_probability_is_that_of_the_arrays(model):
+    stored = model.quantiles
+    for p in (
+        0.0,
+        1.0,
+        math.nan,
+        *stored,
+        *np.nextafter(stored, 0),
+        *np.nextafter(stored, 1),
+        model.threshold,
+    ):
+        grade, percentile, qualified = model.standing(p)
+        assert grade == model.grade(p)
+        assert qualified == model.qualified(p)
+        np.testing.assert_equal(percentile, float(model.percentile(p)))
+
+
+def test_without_stored_scores_there_is_no_standing(model):
+    bare = replace(model, quantiles=np.zeros(0))
+    assert bare.standing(0.9)[0] == ""
+    assert math.isnan(bare.standing(0.9)[1])
+
+
+@pytest.mark.parametrize("threads", [0, -1, True, 1.5])
+def test_a_number_of_threads_that_is_none_is_refused(model, X, threads):
+    with pytest.raises(InputError, match="threads is"):
+        model.probability(X, threads)

@@ -57,16 +57,17 @@ def build_parser() -> argparse.ArgumentParser:
     _score(verbs)
     _explain(verbs)
     _report(verbs)
+    _card(verbs)
     return parser
 
 
 def _verb(verbs: Verbs, name: str, text: str, example: str, function: str) -> argparse.ArgumentParser:
     def run(arguments: argparse.Namespace) -> int:
         # The verbs import pandas and LightGBM; --help should not wait for them.
-        from leadlight.cli import commands, demo
+        from importlib import import_module
 
-        found = getattr(demo if function == "demo" else commands, function)
-        code: int = found(arguments)
+        own = f"leadlight.cli.{function}" if function in ("card", "demo") else "leadlight.cli.commands"
+        code: int = getattr(import_module(own), function)(arguments)
         return code
 
     parser = verbs.add_parser(
@@ -244,3 +245,15 @@ def _report(verbs: Verbs) -> None:
     parser.add_argument("--at", metavar="DATE")
     parser.add_argument("--top", type=int, default=40)
     parser.add_argument("--aggregate", action="store_true", help="leave out everything about single members")
+
+
+def _card(verbs: Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "card",
+        "Write a saved model's card: data, figures with intervals, limits, intended use.",
+        "leadlight card models/mine --out card.md",
+        "card",
+    )
+    parser.add_argument("model", metavar="BUNDLE")
+    parser.add_argument("--out", metavar="FILE", help="default: print it")

@@ -117,6 +117,15 @@ class Report:
             parts.append(_bounded(lines.set_index(["model", "metric"]), most).reset_index())
         return pd.concat(parts, ignore_index=True)[list(self.views.columns)] if parts else self.views.copy()
 
+    def summary(self) -> dict[str, Any]:
+        """Return the settings, the sentence, and every model's figures with intervals, as plain values for a bundle."""
+        figures = [
+            {"model": str(model), "metric": str(metric)}
+            | {part: float(row[part]) for part in ("value", "low", "high")}
+            for (model, metric), row in self.bounded().iterrows()
+        ]
+        return {"settings": dict(self.settings), "sentence": self.sentence, "figures": figures}
+
     @property
     def sentence(self) -> str:
         """With so many calls, how many buyers points reach and how many this reaches."""

@@ -1,16 +1,18 @@
 """The linear half of the model: logarithms, standardised columns and missing indicators.
 
-Sums run from the first column to the last, so a row alone and the same row in a batch give the same bits.
+Sums run from the first column to the last, so a row alone and the same row in a batch give the same bits. The native kernel
+takes its logarithms from NumPy, so that it gives the same bits as the reference.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leadlight.errors import InputError
+from leadlight.kernels.native import native_kernels
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +59,9 @@ def linear_margin(
         Shapes disagree.
     """
     X, parameters = _matched(X, mean, scale, coef, missing_coef, missing_rate)
+    native = native_kernels()
+    if native is not None:
+        return native_margin(native, tabulated(*parameters), intercept, X)
     out = np.empty(len(X))
     width = X.shape[1] + 1
     rows = max(1, _BLOCK_CELLS // width)
@@ -69,6 +74,48 @@ def linear_margin(
     return out
 
 
+def tabulated(
+    mean: Floats,
+    scale: Floats,
+    coef: Floats,
+    missing_coef: Floats,
+    missing_rate: Floats,
+    low: Floats | None = None,
+    high: Floats | None = None,
+) -> Floats:
+    """Return what `native_margin` reads of each column, shape (n_features, 9); `low` and `high` hold values between them."""
+    bounds = (
+        np.full(len(mean), end) if held is None else held for end, held in ((-np.inf, low), (np.inf, high))
+    )
+    low, high = bounds
+    present = missing_coef * (0.0 - missing_rate)
+    missing = coef * 0.0 + missing_coef * (1.0 - missing_rate)
+    return np.column_stack(
+        [low, high, signed_log(low), signed_log(high), mean, scale, coef, present, missing]
+    ).astype(np.float64)
+
+
+def native_margin(native: Any, columns: Floats, intercept: float, X: Floats) -> Floats:
+    """Return `linear_margin` of a C-contiguous X; `columns` are `tabulated`."""
+    out = np.empty(len(X))
+    _native(native.linear_margin, columns, intercept, X, out)
+    return out
+
+
+def native_contributions(native: Any, columns: Floats, X: Floats) -> Floats:
+    """Return `linear_contributions` of a C-contiguous X; `columns` are `tabulated`."""
+    out = np.empty(X.shape)
+    _native(native.linear_terms, columns, 0.0, X, out)
+    return out
+
+
+def _native(call: Any, columns: Floats, intercept: float, X: Floats, out: Floats) -> None:
+    rows = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
+    for start in range(0, len(X), rows):
+        block = X[start : start + rows]
+        call(columns, intercept, block, np.log1p(np.abs(block)), out[start : start + rows])
+
+
 def linear_contributions(
     X: Floats, mean: Floats, scale: Floats, coef: Floats, missing_coef: Floats, missing_rate: Floats
 ) -> Floats:
@@ -79,6 +126,9 @@ def linear_contributions(
     of `linear_margin`.
     """
     X, parameters = _matched(X, mean, scale, coef, missing_coef, missing_rate)
+    native = native_kernels()
+    if native is not None:
+        return native_contributions(native, tabulated(*parameters), X)
     out = np.empty(X.shape)
     rows = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
     for start in range(0, len(X), rows):
@@ -91,6 +141,12 @@ def sigmoid(s: ArrayLike) -> Floats:
     s = np.asarray(s, dtype=np.float64)
     small = np.exp(-np.abs(s))
     return np.asarray(np.where(s < 0.0, small, 1.0) / (1.0 + small))
+
+
+def sigmoid_of(s: float) -> float:
+    """Return `sigmoid` of one number, with the bits that it has in an array; several times faster."""
+    small = float(np.exp(-abs(s)))
+    return (small if s < 0.0 else 1.0) / (1.0 + small)
 
 
 def _terms(X: Floats, parameters: tuple[Floats, ...]) -> Floats:

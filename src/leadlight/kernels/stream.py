@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,7 @@ class Stream:
     entity: Codes
     row: Codes
     time: Codes
+    _kept: dict[str, tuple[Codes, Codes]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of_rows(cls, log: EncodedLog, entity: Codes, row: Codes) -> Stream:
@@ -41,15 +41,19 @@ class Stream:
         order = np.lexsort((*ties, time, entity))
         return cls(log, entity[order], row[order], time[order])
 
-    @cached_property
     def _ranks(self) -> tuple[Codes, Codes]:
-        # entity * span + time would overflow; the rank of a time among the distinct times does not.
-        times = np.unique(self.time)
-        return times, self.entity * (len(times) + 1) + np.searchsorted(times, self.time)
+        # No cached_property: Python 3.11's takes a lock, for which a child would wait that was forked meanwhile.
+        found = self._kept.get("ranks")
+        if found is None:
+            # entity * span + time would overflow; the rank of a time among the distinct times does not.
+            times = np.unique(self.time)
+            ranks = self.entity * (len(times) + 1) + np.searchsorted(times, self.time)
+            found = self._kept["ranks"] = (times, ranks)
+        return found
 
     def position(self, entity: Codes, before: Codes) -> Codes:
         """Position of the first entry of `entity` at or after `before`; entries ahead of it are strictly earlier."""
-        times, composite = self._ranks
+        times, composite = self._ranks()
         return np.searchsorted(composite, entity * (len(times) + 1) + np.searchsorted(times, before), "left")
 
     def start(self, entity: Codes) -> Codes:

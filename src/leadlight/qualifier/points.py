@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from math import nan
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,10 +15,9 @@ from leadlight.errors import InputError
 from leadlight.estimators import PointsScorer
 from leadlight.plan import Plan
 from leadlight.runtime import Scorer
-from leadlight.runtime.align import Infinite, align
+from leadlight.runtime.align import Infinite
 from leadlight.runtime.bundle import Parts
 from leadlight.runtime.model import Calibration, Model
-from leadlight.runtime.prediction import Prediction
 
 Values = NDArray[np.float64]
 
@@ -74,11 +72,7 @@ class PointsOnly(Scorer):
         """Return the points of feature rows, aligned by name, shape (n,)."""
         return self.points_scorer.points_for(X)
 
-    def explain_rows(self, X: Any, *, infinite: Infinite = "error") -> tuple[Values, float]:
-        """Return what each column adds in points, shape (n, columns), and 0: nobody starts with points."""
-        return self._contributions(align(X, self.columns, infinite)), 0.0
-
-    def predict_proba(self, X: Any, *, infinite: Infinite = "error") -> NoReturn:
+    def predict_proba(self, X: Any, *, infinite: Infinite = "error", threads: int = 1) -> NoReturn:
         """Raise `InputError`: nobody measured a probability."""
         raise InputError(UNMEASURED)
 
@@ -86,39 +80,17 @@ class PointsOnly(Scorer):
         """Raise `InputError`: a bundle keeps a probability, and there is none."""
         raise InputError(f"Hand-set points are not saved: a bundle holds a probability. {UNMEASURED}")
 
-    def _contributions(self, X: Values) -> Values:
+    def _contributions(self, X: Values, threads: int = 1) -> tuple[Values, float]:
+        """Return what each column adds in points, shape (n, columns), and 0: nobody starts with points."""
         found = self.points_scorer.contributions(pd.DataFrame(X, columns=list(self.columns)))
         at = {name: j for j, name in enumerate(self.columns)}
         values = np.zeros(X.shape)
         values[:, [at[column] for column in found.columns]] = found.to_numpy(float)
-        return values
+        return values, 0.0
 
-    def _predictions(
-        self, X: Values, reasons: int, cold: NDArray[np.bool_], missing: tuple[str, ...]
-    ) -> list[Prediction]:
-        points = self.points(pd.DataFrame(X, columns=list(self.columns)))
-        bands = self.model
-        grades, percentiles, qualified = (
-            bands.grade(points),
-            bands.percentile(points),
-            bands.qualified(points),
-        )
-        texts = self._writer.write(X, self._contributions(X), reasons)
-        return [
-            Prediction(
-                probability=nan,
-                low=nan,
-                high=nan,
-                grade=str(grades[i]),
-                qualified=bool(qualified[i]),
-                reasons=texts[i],
-                cold_start=bool(cold[i]),
-                model_version=self.version,
-                percentile=float(percentiles[i]),
-                missing=missing,
-            )
-            for i in range(len(X))
-        ]
+    def _scored(self, X: Values, threads: int = 1) -> tuple[Values, Values, Values, Values]:
+        unmeasured = np.full(len(X), np.nan)
+        return unmeasured, unmeasured, unmeasured, self.points(pd.DataFrame(X, columns=list(self.columns)))
 
     def __repr__(self) -> str:
         return f"PointsOnly({self.version}: {len(self.points_scorer.rules or {})} behaviours with points)"

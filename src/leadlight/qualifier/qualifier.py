@@ -37,6 +37,8 @@ from leadlight.runtime.model import Model
 if TYPE_CHECKING:
     import shap
 
+    from leadlight.evaluation import Report
+
 Values = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -366,16 +368,43 @@ class LeadQualifier(BaseEstimator):
             feature_names=list(self.plan_.column_names),
         )
 
-    def save(self, path: str | Path) -> None:
+    def describe(self, *, report: Report | None = None, terms: str | None = None) -> Self:
+        """Keep in the bundle what its model card shall say; the bundle's digest, and so its version, changes with it.
+
+        Parameters
+        ----------
+        report : Report, optional
+            What an evaluation found: figures with intervals, aggregate only.
+        terms : str, optional
+            Terms of the data: licence, consent, until when they may be used.
+        """
+        self._check_fitted()
+        if isinstance(self.scorer_, PointsOnly) or (report is None and terms is None):
+            return self
+        info = dict(self.scorer_.info)
+        if report is not None:
+            info["metrics"] = {**info["metrics"], "test": report.summary()}
+        if terms is not None:
+            info["terms"] = terms
+        self.scorer_ = Scorer(self.scorer_.model, self.plan_, info)
+        return self
+
+    def save(self, path: str | Path, *, report: Report | None = None, terms: str | None = None) -> None:
         """Write the bundle: JSON and NumPy arrays, nothing of a member; replaces an old one whole or not at all.
+
+        Parameters
+        ----------
+        path : path
+            A folder, or one file that ends in ".zip".
+        report, terms
+            As for `describe`.
 
         Raises
         ------
         InputError
             If it ranks by hand-set points: there is no probability to keep.
         """
-        self._check_fitted()
-        self.scorer_.save(path)
+        self.describe(report=report, terms=terms).scorer_.save(path)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         fitted = (

@@ -129,7 +129,7 @@ def qualify(
         report = _judge(qualifier, community, observations, rounds, costs)
     else:
         observations = population_at(community, at_us, seen.windows)
-    qualifier.fit(community, observations)
+    qualifier.fit(community, observations).describe(report=report)
     scores = qualifier.score(community, at_us)
     return Leads(scores.top(top), scores, report, qualifier, observations)
 

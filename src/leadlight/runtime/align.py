@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import ColumnTypeError, InputError, LeadlightWarning, SchemaError, closest
+from leadlight.kernels.native import native_kernels
 from leadlight.runtime.encoding import Levels, category_codes
-from leadlight.runtime.frames import is_null, named_columns, to_array
+from leadlight.runtime.frames import is_null, named_columns, names_of, to_array
 
 Floats = NDArray[np.float64]
 Infinite = Literal["error", "missing"]
 
 _SHOWN = 5
+_PLAIN = frozenset({float, np.float64})
 
 
 def align(
@@ -44,7 +46,7 @@ def align(
     -------
     float64 array of shape (n, len(columns)), C order
         NaN where a value is None, NaN or NA. A category is the position of its value in `levels`, or their number if it
-        is not among them. No rows are fine.
+        is not among them. No rows are fine. It may be X itself: do not change it.
 
     Raises
     ------
@@ -63,6 +65,9 @@ def align(
     """
     if infinite not in ("error", "missing"):
         raise InputError(f"infinite is {infinite!r}; give 'error' or 'missing'.")
+    ready = None if levels is not None else _ready(X, columns)
+    if ready is not None and not any_infinite(ready):
+        return ready
     columns = list(columns)
     table = named_columns(X)
     known: list[Levels | None] = [None] * len(columns) if levels is None else list(levels)
@@ -75,8 +80,8 @@ def align(
             LeadlightWarning,
             stacklevel=2,
         )
-    bad = np.isinf(values)
-    if bad.any():
+    if any_infinite(values):
+        bad = np.isinf(values)
         if infinite == "error":
             found = [columns[j] for j in np.flatnonzero(bad.any(axis=0))]
             raise InputError(
@@ -85,6 +90,42 @@ def align(
             )
         values[bad] = np.nan
     return values
+
+
+def is_rows(given: Any, columns: Sequence[str]) -> bool:
+    """Whether something is feature rows rather than events: an array, or a table that names a column and no event's."""
+    if isinstance(given, np.ndarray) and given.dtype.names is None:
+        return True
+    names = names_of(given)
+    if names is None or "occurred_at" in names or "action" in names:
+        return False
+    return any(name in names for name in columns)
+
+
+def as_table(rows: Any) -> Any:
+    """Return feature rows as `align` takes them: an array of one dimension is one row."""
+    return (
+        rows[None] if isinstance(rows, np.ndarray) and rows.dtype.names is None and rows.ndim == 1 else rows
+    )
+
+
+def any_infinite(X: Floats) -> bool:
+    """Whether a C-contiguous X holds plus or minus infinity."""
+    native = native_kernels()
+    return bool(np.isinf(X).any() if native is None else native.has_infinity(X))
+
+
+def _ready(X: Any, columns: Sequence[str]) -> Floats | None:
+    """Return what needs no more work than to be looked at: a matrix as the model reads it, or one row as a dict of floats."""
+    kind = type(X)
+    if kind is np.ndarray:
+        plain = X.dtype == np.float64 and X.ndim == 2 and X.shape[1] == len(columns)
+        return X if plain and X.flags.c_contiguous and X.dtype.isnative else None
+    if kind is dict and len(X) == len(columns):
+        values = list(map(X.get, columns))
+        if set(map(type, values)) <= _PLAIN:
+            return np.array([values], np.float64)
+    return None
 
 
 def _named(

@@ -32,7 +32,8 @@ OTHERS: Final = 1
 NOBODY: Final = -1
 NEVER: Final = int(np.iinfo(np.int64).min)
 
-_FACTS: Final = ("member_id", "email_domain", "joined_at")
+FACTS: Final = ("member_id", "email_domain", "joined_at")
+"""What can be said of a member beside the events."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,15 @@ def encode_events(
     InputError
         A value cannot be read, no event is the member's, or there is no event and no `at`.
     """
+    return encode_table(read_events(events), plan, member, at)
+
+
+def encode_table(
+    table: EventTable, plan: Plan, member: Mapping[str, Any] | None = None, at: Moment | None = None
+) -> tuple[EncodedLog, Codes, EventInfo]:
+    """Encode one member's events that `read_events` has read; else as `encode_events`."""
     facts, needs = member_facts(member), needs_of(plan)
-    rows = select_rows(read_events(events), facts)
+    rows = select_rows(table, facts)
     if at is None and not len(rows):
         raise InputError("There are no events, so there is no latest one; say for which moment with at=.")
     at_us = int(rows.visible.max()) + 1 if at is None else moment_us(at, name="at")
@@ -129,11 +137,11 @@ def member_facts(member: Mapping[str, Any] | None) -> dict[str, Any]:
     if member is None:
         return {}
     if not isinstance(member, Mapping):
-        raise InputError(f"member is a {type(member).__name__}; give a dict with any of {', '.join(_FACTS)}.")
+        raise InputError(f"member is a {type(member).__name__}; give a dict with any of {', '.join(FACTS)}.")
     for name in member:
-        if name not in _FACTS and closest(str(name), _FACTS):
-            raise InputError(f"member has {name!r}, which is no fact{closest(str(name), _FACTS)}.")
-    return {name: member[name] for name in _FACTS if name in member}
+        if name not in FACTS and closest(str(name), FACTS):
+            raise InputError(f"member has {name!r}, which is no fact{closest(str(name), FACTS)}.")
+    return {name: member[name] for name in FACTS if name in member}
 
 
 def select_rows(table: EventTable, facts: Mapping[str, Any]) -> Rows:
@@ -156,14 +164,14 @@ def select_rows(table: EventTable, facts: Mapping[str, Any]) -> Rows:
             )
     time = visible = None
     if "event_id" in table.names:
-        time, visible = _times(table)
+        time, visible = times(table)
         keep &= _first_of_event(list(spread(ids(table.column("event_id"), "event_id"))), table, time, visible)
     if not keep.all():
         at = np.flatnonzero(keep)
         table, actor, other = table.take(at), actor[at], None if other is None else other[at]
         time = visible = None
     if time is None or visible is None:
-        time, visible = _times(table)
+        time, visible = times(table)
     return Rows(table, actor, other, time, visible)
 
 
@@ -189,7 +197,7 @@ def _sides(who: list[str | None] | Repeated, me: str) -> Codes:
     return np.fromiter(map({me: MEMBER, None: NOBODY}.get, who, repeat(OTHERS)), np.int64, len(who))
 
 
-def _times(table: EventTable) -> tuple[Codes, Codes]:
+def times(table: EventTable) -> tuple[Codes, Codes]:
     """Return when events happened, and since when they are visible."""
     time = times_us(table.column("occurred_at"), "occurred_at")
     if "known_at" not in table.names:

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from leadlight.kernels.native import native_kernels
 from leadlight.moments import DAY_US, EPOCH
 from leadlight.runtime.event_table import Lists, Repeated, Values, spread
 from leadlight.runtime.facts import as_domain, as_id, as_number, as_tags, as_text, as_time_us, names_a_day
@@ -71,10 +72,23 @@ def codes(values: Values, name: str, code: Mapping[str | None, int]) -> NDArray[
     """Return the code of each text, as `as_text` reads it; -1 for null and for what has no code."""
     if isinstance(values, Repeated):
         return codes(values.entries, name, code)[values.at]
-    plain, kinds = _plain(spread(values))
+    each = spread(values)
+    found = _text_codes(each, code)
+    if found is not None:
+        return found
+    plain, kinds = _plain(each)
     if not kinds <= _TEXT:
         plain = _each(plain, kinds, lambda value: as_text(value, name))
     return np.fromiter(map(code.get, plain, repeat(-1)), np.int32, len(plain))
+
+
+def _text_codes(values: Any, code: Mapping[str | None, int]) -> NDArray[np.int32] | None:
+    """Return the codes of a list that holds text and None alone, as the extension finds them; else None."""
+    native = native_kernels()
+    if native is None or type(values) is not list or type(code) is not dict or None in code:
+        return None
+    out = np.empty(len(values), np.int32)
+    return out if native.text_codes(values, code, out) else None
 
 
 def filled(values: Values, name: str) -> NDArray[np.bool_]:
@@ -121,7 +135,11 @@ def tag_codes(values: Values, code: Mapping[str | None, int]) -> tuple[Codes, ND
         entries = [code.get(entry, -1) for entry in values.flat.entries]
         found = np.array(entries, np.int64)[values.flat.at]
     else:
-        lists, tags = _lists(spread(values))
+        singles = spread(values)
+        coded = _list_codes(singles, code)
+        if coded is not None:
+            return coded
+        lists, tags = _lists(singles)
         lengths = np.fromiter(map(len, lists), np.int64, len(lists))
         found = np.fromiter(map(code.get, tags, repeat(-1)), np.int64, len(tags))
     width = len(code) + 1
@@ -131,6 +149,20 @@ def tag_codes(values: Values, code: Mapping[str | None, int]) -> tuple[Codes, ND
     if len(held):
         held = held[np.append(True, held[1:] != held[:-1])]
     return np.searchsorted(held, begins), (held % width).astype(np.int32)
+
+
+def _list_codes(values: Any, code: Mapping[str | None, int]) -> tuple[Codes, NDArray[np.int32]] | None:
+    """Return `tag_codes` of a list that holds lists of text and None alone, as the extension finds them; else None."""
+    native = native_kernels()
+    if native is None or type(values) is not list or type(code) is not dict or None in code:
+        return None
+    offsets = np.empty(len(values) + 1, np.int64)
+    try:
+        out = np.empty(sum([0 if value is None else len(value) for value in values]), np.int32)
+    except TypeError:
+        return None
+    size = native.list_codes(values, code, offsets, out)
+    return None if size is None else (offsets, out[:size])
 
 
 def _lists(values: list[Any] | NDArray[Any]) -> tuple[list[Any], list[Any]]:
@@ -176,7 +208,8 @@ def _plain(values: list[Any] | NDArray[Any]) -> tuple[list[Any], set[type]]:
 def _each(values: list[Any], kinds: set[type], convert: Callable[[Any], T]) -> list[T]:
     """Convert values; equal ones once, where equal means the same."""
     if any(kinds <= alike for alike in _ALIKE):
-        table = {value: convert(value) for value in set(values)}
+        # In the order of the rows, so that of two errors it is always the first that is raised.
+        table = {value: convert(value) for value in dict.fromkeys(values)}
         return list(map(table.__getitem__, values))
     return [convert(value) for value in values]
 

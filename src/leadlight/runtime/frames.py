@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -52,6 +52,21 @@ def named_columns(table: Any) -> dict[str, Any] | None:
             f"The table has more than one column {_listed(repeated)}; rename or drop one of each."
         )
     return dict(zip(names, columns, strict=True))
+
+
+def names_of(table: Any) -> Collection[Any] | None:
+    """Return the names of a table's columns without looking at them; None where there are none."""
+    if isinstance(table, Mapping):
+        return table.keys()
+    kind = type(table)
+    if isinstance(table, np.ndarray):
+        names: tuple[str, ...] | None = table.dtype.names
+        return names
+    if hasattr(kind, "column_names"):  # Arrow
+        return list(table.column_names)
+    if hasattr(kind, "iloc") or hasattr(kind, "get_columns"):  # pandas, polars
+        return [str(name) for name in table.columns]
+    return None
 
 
 def to_array(column: Any) -> np.ndarray[Any, np.dtype[Any]]:

@@ -6,21 +6,36 @@ Everything is float64. Every row is computed by itself in one fixed order, so a 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from leadlight.errors import BundleError, InputError
-from leadlight.kernels.linear import linear_contributions, linear_margin, sigmoid
+from leadlight.kernels.linear import (
+    linear_contributions,
+    linear_margin,
+    native_contributions,
+    native_margin,
+    sigmoid,
+    sigmoid_of,
+    tabulated,
+)
+from leadlight.kernels.native import native_kernels
 from leadlight.kernels.tree_shap import ShapTables, prepare, shap
 from leadlight.kernels.trees import Trees, margin
+from leadlight.kernels.trees_native import native_margin as trees_margin
 from leadlight.runtime.encoding import Encoding, Levels
 
 Floats = NDArray[np.float64]
+M = TypeVar("M", float, Floats)
 
+_ROWS: Final = 512
 _NORMAL_95: Final = 1.96
 _LARGEST_LOG: Final = 710.0  # signed_log of the largest float
 _BOUND: Final = 1e60  # margins and covariances below it cannot overflow in the interval
@@ -55,11 +70,17 @@ class Linear:
 
     def margin(self, X: Floats) -> Floats:
         """Return the margin of rows of shape (n, columns), NaN is missing."""
-        return linear_margin(self.held(X), *self.arrays, self.intercept)
+        native = native_kernels()
+        if native is None:
+            return linear_margin(self.held(X), *self.arrays, self.intercept)
+        return native_margin(native, self.tabulated, self.intercept, X)
 
     def contributions(self, X: Floats) -> Floats:
         """Return what each column adds to the margin, shape (n, columns); the intercept is the base."""
-        return linear_contributions(self.held(X), *self.arrays)
+        native = native_kernels()
+        if native is None:
+            return linear_contributions(self.held(X), *self.arrays)
+        return native_contributions(native, self.tabulated, X)
 
     def held(self, X: Floats) -> Floats:
         """Return X between `low` and `high`; NaN stays NaN."""
@@ -71,6 +92,15 @@ class Linear:
     def arrays(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """The five arrays in the order of the kernel's parameters."""
         return self.mean, self.scale, self.coef, self.missing_coef, self.missing_rate
+
+    @cached_property
+    def tabulated(self) -> Floats:
+        """The numbers of each column as the native kernel reads them."""
+        # Two threads may both make it: the results are equal, and the last one stays.
+        return tabulated(*self.arrays, self.low, self.high)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -151,11 +181,21 @@ class Model:
 
     def log_odds(self, X: ArrayLike) -> Floats:
         """Return calibrated log-odds, shape (n,); parameters and errors as in `margin`."""
-        return self.calibration.slope * self.margin(X) + self.calibration.intercept
+        return self._log_odds_of(self.margin(X))
 
-    def probability(self, X: ArrayLike) -> Floats:
-        """Return calibrated probabilities, shape (n,); parameters and errors as in `margin`."""
-        return sigmoid(self.log_odds(X))
+    def probability(self, X: ArrayLike, threads: int = 1) -> Floats:
+        """Return calibrated probabilities, shape (n,); rows are shared out to so many threads; else as in `margin`."""
+        X = self._matrix(X, native_kernels())
+        if len(X) == 1:
+            return np.array([self.probability_of(X)])
+        (p,) = in_parts(lambda rows: (sigmoid(self._log_odds_of(self._margin(X[rows]))),), len(X), threads)
+        return p
+
+    def probability_of(self, row: ArrayLike) -> float:
+        """Return what `probability` does for one row, of shape (1, columns); the fastest way to ask for one."""
+        native = native_kernels()
+        X = self._row(row, native)
+        return sigmoid_of(self._log_odds_of(self._margin_of(X, native)))
 
     def interval(self, X: ArrayLike) -> tuple[Floats, Floats]:
         """Return the 95 % interval of the probability from the uncertainty of the calibration.
@@ -169,21 +209,44 @@ class Model:
         """
         return self.scores(X)[1:]
 
-    def scores(self, X: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    def scores(self, X: ArrayLike, threads: int = 1) -> tuple[Floats, Floats, Floats]:
         """Return `probability` and both ends of `interval`, from one margin; parameters and errors as there."""
-        m = self.margin(X)
-        s = self.calibration.slope * m + self.calibration.intercept
-        p = sigmoid(s)
+        X = self._matrix(X, native_kernels())
+        if len(X) == 1:
+            one = self.score(X)
+            return np.array([one[0]]), np.array([one[1]]), np.array([one[2]])
+        p, low, high = in_parts(lambda rows: self._scores(X[rows]), len(X), threads)
+        return p, low, high
+
+    def score(self, row: ArrayLike) -> tuple[float, float, float]:
+        """Return what `scores` does for one row, of shape (1, columns), as numbers."""
+        native = native_kernels()
+        X = self._row(row, native)
+        # As `_scores`, number by number: arrays of one item take most of the time of a single row.
+        m = self._margin_of(X, native)
+        s = self._log_odds_of(m)
         if not self.calibration.known:
-            return p, np.full(len(m), np.nan), np.full(len(m), np.nan)
+            return sigmoid_of(s), math.nan, math.nan
+        (aa, ab), (_, bb) = self.calibration.covariance
+        half = _NORMAL_95 * math.sqrt(max(m * m * aa + 2.0 * m * ab + bb, 0.0))
+        return sigmoid_of(s), sigmoid_of(s - half), sigmoid_of(s + half)
+
+    def _scores(self, X: Floats) -> tuple[Floats, Floats, Floats]:
+        m = self._margin(X)
+        s = self._log_odds_of(m)
+        if not self.calibration.known:
+            return sigmoid(s), np.full(len(m), np.nan), np.full(len(m), np.nan)
         (aa, ab), (_, bb) = self.calibration.covariance
         half = _NORMAL_95 * np.sqrt(np.maximum(m * m * aa + 2.0 * m * ab + bb, 0.0))
-        return p, sigmoid(s - half), sigmoid(s + half)
+        return sigmoid(s), sigmoid(s - half), sigmoid(s + half)
 
-    def contributions(self, X: ArrayLike) -> tuple[Floats, float]:
+    def _log_odds_of(self, m: M) -> M:
+        return self.calibration.slope * m + self.calibration.intercept
+
+    def contributions(self, X: ArrayLike, threads: int = 1) -> tuple[Floats, float]:
         """Return what each column adds to the calibrated log-odds.
 
-        Exact path-dependent SHAP values of the trees plus the terms of the linear half.
+        Exact path-dependent SHAP values of the trees, on so many threads, plus the terms of the linear half.
 
         Returns
         -------
@@ -194,7 +257,7 @@ class Model:
         X = self._encoded(self._matrix(X))
         values, base = np.zeros(X.shape), 0.0
         if self.trees is not None:
-            part, expected = shap(self.trees, X, self._shap_tables)
+            part, expected = shap(self.trees, X, self._shap_tables, threads)
             values += self.tree_weight * part
             base += self.tree_weight * expected
         if self.linear is not None:
@@ -228,6 +291,21 @@ class Model:
     def qualified(self, p: ArrayLike) -> NDArray[np.bool_]:
         """Return whether each probability reaches the threshold."""
         return np.asarray(np.asarray(p, dtype=np.float64) >= self.threshold)
+
+    def standing(self, p: float) -> tuple[str, float, bool]:
+        """Return `grade`, `percentile` and `qualified` of one probability, as they are there."""
+        stored, n = self._stored, len(self.quantiles)
+        if not n or math.isnan(p):
+            return "", math.nan, p >= self.threshold
+        above = n - bisect_left(stored, p)
+        grade = next((grade for grade, part in GRADES if above * part <= n), "D")
+        return grade, 100.0 * (bisect_right(stored, p) / n), p >= self.threshold
+
+    def prepare(self) -> None:
+        """Make now what else the first call would make, so that threads and forked children find it made."""
+        row = np.zeros((1, len(self.columns)))
+        self.standing(self.score(row)[0])
+        self.contributions(row)
 
     def validate(self) -> None:
         """Check that every answer is defined and finite for every row of finite or missing values.
@@ -285,6 +363,11 @@ class Model:
             raise InputError("This model has no trees to explain.")
         return prepare(self.trees)
 
+    @cached_property
+    def _stored(self) -> list[float]:
+        stored: list[float] = self.quantiles.tolist()
+        return stored
+
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -300,15 +383,58 @@ class Model:
             m = m + self.linear_weight * self.linear.margin(X)
         return m
 
-    def _matrix(self, X: ArrayLike) -> Floats:
+    def _margin_of(self, X: Floats, native: Any) -> float:
+        if native is None:
+            return float(self._margin(X)[0])
+        X = self._encoded(X)
+        m = 0.0
+        # The kernels themselves: what lies around them is checked already, or is for many rows.
+        if self.trees is not None:
+            m += self.tree_weight * trees_margin(native, self.trees, X, 1).item()
+        if self.linear is not None:
+            m += (
+                self.linear_weight
+                * native_margin(native, self.linear.tabulated, self.linear.intercept, X).item()
+            )
+        return m
+
+    def _row(self, row: ArrayLike, native: Any) -> Floats:
+        X = self._matrix(row, native)
+        if len(X) != 1:
+            raise InputError(f"row has shape {X.shape}; give one row, of shape (1, {len(self.columns)}).")
+        return X
+
+    def _matrix(self, X: ArrayLike, native: Any = None) -> Floats:
         X = np.ascontiguousarray(X, dtype=np.float64)
         if X.ndim != 2 or X.shape[1] != len(self.columns):
             raise InputError(f"X has shape {X.shape}; the model needs (n, {len(self.columns)}).")
-        if np.isinf(X).any():
+        if native.has_infinity(X) if native is not None else np.isinf(X).any():
             raise InputError(
                 "X holds infinities; replace them by numbers, or by NaN where the value is missing."
             )
         return X
+
+
+def in_parts(call: Callable[[slice], tuple[Floats, ...]], n: int, threads: int = 1) -> tuple[Floats, ...]:
+    """Return arrays made by `call` of parts of n rows, on so many threads, put together in the order of the rows.
+
+    Raises
+    ------
+    InputError
+        `threads` is no positive number.
+    """
+    if isinstance(threads, bool) or not isinstance(threads, int | np.integer) or threads < 1:
+        raise InputError(f"threads is {threads!r}; give 1 or more.")
+    # A part fits a processor's cache, and there are enough of them that threads end at about the same time.
+    parts = [slice(start, start + _ROWS) for start in range(0, max(n, 1), _ROWS)]
+    if len(parts) == 1:
+        return call(parts[0])
+    if threads == 1:
+        found = list(map(call, parts))
+    else:
+        with ThreadPoolExecutor(int(threads)) as pool:
+            found = list(pool.map(call, parts))
+    return tuple(np.concatenate(columns) for columns in zip(*found, strict=True))
 
 
 def _linear_bound(linear: Linear, width: int) -> float:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,13 +60,12 @@ def reasons_many(
     return Writer(plan, templates).write(values, contributions, n)
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """A template with its entries chosen, for one member."""
+class _Draft(NamedTuple):
+    """A template with its entries chosen, for one member; its text is written if it is the one that is said."""
 
-    text: str
+    template: _Template
+    chosen: dict[str, str]
     weight: float
-    holds_zero: bool
 
 
 class _Template:
@@ -81,10 +80,24 @@ class _Template:
         holes = [part for part in self.parts if isinstance(part, Placeholder)]
         self.fixed = [h for h in holes if not h.starred]
         self.usable = all(h.name in self.columns for h in self.fixed)
-        self.entries = {
-            prefix: self._entries(prefix, holes)
+        # Asked of every template of every member, so found once.
+        own = self.fixed if self.usable else []
+        self._holds = [(self.columns[h.name], CONDITIONS.get(h.form, -math.inf)) for h in own]
+        self._referenced = list(dict.fromkeys(self.columns[h.name] for h in own))
+        counted = [h for h in own if h.form not in _FORMS or h.form in _AMOUNTS or h.name in counts]
+        self._zeros = [self.columns[h.name] for h in counted]
+        self._candidates = [
+            (prefix, [self._placed(entry, columns) for entry, columns in self._entries(prefix, holes)])
             for prefix in dict.fromkeys(h.prefix for h in holes if h.starred)
-        }
+        ]
+
+    def _placed(
+        self, entry: str, columns: tuple[tuple[str, Placeholder], ...]
+    ) -> tuple[str, list[tuple[int, float]], list[int]]:
+        """Return an entry, where its values stand and what they must be above, and the places of its columns."""
+        places = [self.columns[name] for name, _ in columns]
+        above = [CONDITIONS.get(hole.form, -math.inf) for _, hole in columns]
+        return entry, list(zip(places, above, strict=True)), places
 
     def _entries(self, prefix: str, holes: list[Placeholder]) -> list[_Candidate]:
         """Return each entry that can take the star's place, with the columns that it then refers to."""
@@ -105,24 +118,39 @@ class _Template:
         """Fill the template for one member; None where a value is missing, a condition fails or no entry fits."""
         if not self.usable:
             return None
-        at = self.columns
-        if not all(hole.holds(values[at[hole.name]]) for hole in self.fixed):
-            return None
-        referenced = [hole.name for hole in self.fixed]
-        chosen: dict[str, str] = {}
-        for prefix, candidates in self.entries.items():
-            # Of an entry that the member never touched a sentence cannot speak.
-            fitting = [
-                (sum(sign * weights[at[name]] for name, _ in columns), entry, columns)
-                for entry, columns in candidates
-                if all(h.holds(values[at[name]]) and values[at[name]] != 0 for name, h in columns)
-            ]
-            if not fitting:
+        for j, above in self._holds:
+            if not (above < values[j] < math.inf):
                 return None
-            _, chosen[prefix], columns = max(fitting, key=lambda found: found[0])
-            referenced.extend(name for name, _ in columns)
-        weight = sum(sign * weights[at[name]] for name in dict.fromkeys(referenced))
-        return _Draft("".join(self._words(values, chosen)), weight, any(self._is_zero(values)))
+        if not self._candidates:
+            weight = sum([sign * weights[j] for j in self._referenced])
+            return _Draft(self, {}, weight)
+        referenced = self._referenced
+        chosen: dict[str, str] = {}
+        for prefix, candidates in self._candidates:
+            best: tuple[float, str, list[int]] | None = None
+            for entry, holds, places in candidates:
+                # Of an entry that the member never touched a sentence cannot speak.
+                for j, above in holds:
+                    if not (above < values[j] < math.inf) or values[j] == 0:
+                        break
+                else:
+                    heavy = sum([sign * weights[j] for j in places])
+                    if best is None or heavy > best[0]:
+                        best = heavy, entry, places
+            if best is None:
+                return None
+            chosen[prefix] = best[1]
+            referenced = referenced + best[2]
+        weight = sum([sign * weights[j] for j in dict.fromkeys(referenced)])
+        return _Draft(self, chosen, weight)
+
+    def text(self, values: Sequence[float], chosen: Mapping[str, str]) -> str:
+        """Return the sentence with these entries."""
+        return "".join(self._words(values, chosen))
+
+    def holds_zero(self, values: Sequence[float]) -> bool:
+        """Whether the sentence would say zero."""
+        return any(values[j] == 0 for j in self._zeros)
 
     def _words(self, values: Sequence[float], chosen: Mapping[str, str]) -> Iterator[str]:
         for i, part in enumerate(self.parts):
@@ -137,12 +165,6 @@ class _Template:
                 yield in_words(
                     values[self.columns[name]], part.form, counts=name in self.counts, before_word=word
                 )
-
-    def _is_zero(self, values: Sequence[float]) -> Iterator[bool]:
-        for part in self.parts:
-            if isinstance(part, Placeholder) and not part.starred:
-                counted = part.form not in _FORMS or part.form in _AMOUNTS or part.name in self.counts
-                yield counted and values[self.columns[part.name]] == 0
 
 
 class Writer:
@@ -172,7 +194,8 @@ class Writer:
         counts = frozenset(c.name for c in plan.columns if c.operation in _COUNTS)
         self.names = tuple(names)
         self._width = len(plan.columns)
-        self._columns = [np.array([position[c] for c in b.columns], dtype=np.intp) for b in plan.behaviours]
+        self._columns = np.array([position[c] for b in plan.behaviours for c in b.columns], dtype=np.intp)
+        self._behaviour = np.repeat(np.arange(len(names)), [len(b.columns) for b in plan.behaviours])
         self._templates = [
             tuple(_Template(text, b, position, counts) for text in _sentences(own.get(b.name, b.reasons)))
             for b in plan.behaviours
@@ -188,10 +211,9 @@ class Writer:
         if isinstance(n, bool) or n < 0:
             raise InputError(f"n is {n!r}; give the number of reasons, 0 or more.")
         # Added from the first column to the last: the sum of a row does not depend on the other rows.
-        sums = np.zeros((len(X), len(self.names)))
-        for b, columns in enumerate(self._columns):
-            for j in columns:
-                sums[:, b] += C[:, j]
+        shape = len(X), len(self.names)
+        cells = (np.arange(len(X))[:, None] * shape[1] + self._behaviour).ravel()
+        sums = np.bincount(cells, C[:, self._columns].ravel(), shape[0] * shape[1]).reshape(shape)
         heaviest = np.argsort(-np.abs(sums), axis=1, kind="stable")
         return [
             tuple(islice(self._row(X[i].tolist(), C[i].tolist(), sums[i], heaviest[i].tolist()), n))
@@ -217,12 +239,13 @@ class Writer:
         drafts = [d for t in self._templates[b] if (d := t.draft(values, weights, sign)) is not None]
         if positive and drafts:
             # What a member did speaks for the member; "asked no questions" is no reason to call anybody.
-            drafts = [d for d in drafts if not d.holds_zero]
+            drafts = [d for d in drafts if not d.template.holds_zero(values)]
             if not drafts:
                 return None
         if not drafts:
             return self.names[b] if positive else f"little sign of: {self.names[b]}"
-        return max(drafts, key=lambda d: d.weight).text
+        best = max(drafts, key=lambda d: d.weight)
+        return best.template.text(values, best.chosen)
 
 
 def _sentences(templates: Sequence[str]) -> tuple[str, ...]:

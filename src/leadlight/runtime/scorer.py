@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -12,14 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import InputError, SchemaError, closest
+from leadlight.kernels.log import EncodedLog
+from leadlight.kernels.start import Start
 from leadlight.kernels.sweep import sweep
 from leadlight.moments import Duration, Moment
 from leadlight.plan import Plan
-from leadlight.runtime.align import Infinite, align
+from leadlight.runtime.align import Infinite, align, as_table, is_rows
 from leadlight.runtime.bundle import MAX_BYTES, Parts, check, described, digest, pack, unpack
+from leadlight.runtime.card import card
 from leadlight.runtime.events import EventInfo, encode_events
+from leadlight.runtime.explanation import Explanation
+from leadlight.runtime.members import naming, of_log, of_states
 from leadlight.runtime.model import Model
-from leadlight.runtime.prediction import Prediction, Reason
+from leadlight.runtime.prediction import Prediction
+from leadlight.runtime.predictions import Predictions
 from leadlight.runtime.reasons import Templates, Writer
 from leadlight.runtime.state import MemberState
 from leadlight.runtime.storage import Files, read_files, write_files
@@ -28,7 +35,11 @@ Floats = NDArray[np.float64]
 
 VERSION_DIGITS = 12
 
+Found = tuple[NDArray[np.float32], EventInfo, tuple[str, ...]]
+"""Features, what the log alone does not tell, and the facts that were not given."""
+
 _COUNTED = frozenset({"count", "visits", "sum_duration"})
+_ROWS = 4096
 
 
 class Scorer:
@@ -65,8 +76,14 @@ class Scorer:
         # A loaded bundle keeps its bytes: another machine's golden rows may differ in the last digit.
         self.model, self.plan, self._info, self._files = parts
         self._writer = Writer(self.plan, templates)
-        columns = enumerate(self.plan.columns)
-        self._peer_columns = tuple((j, c.name) for j, c in columns if c.operation == "peers")
+        # One row of numbers, which needs no alignment; no such shape where there are categories.
+        self._shape = (1, len(self.columns)) if self.model.levels is None else ()
+        columns, keys = list(enumerate(self.plan.columns)), self.plan.keys
+        self._peer_places = np.array([j for j, c in columns if c.operation == "peers"], np.intp)
+        self._peer_names = tuple(c.name for _, c in columns if c.operation == "peers")
+        own = [(j, c) for j, c in columns if all(keys[k].side == "given" for k in c.keys)]
+        self._counts = np.array([j for j, c in own if c.operation in _COUNTED], np.intp)
+        self._recencies = np.array([j for j, c in own if c.operation == "recency"], np.intp)
 
     @classmethod
     def from_files(
@@ -80,7 +97,13 @@ class Scorer:
         """Return the scorer of a bundle whose files were read; see `load`."""
         scorer = cls.__new__(cls)
         scorer._start(unpack(files, expected=digest, check_hashes=check_hashes), templates)
+        scorer.prepare()
         return scorer
+
+    def prepare(self) -> None:
+        """Make now what the first call would make. `load` does; threads and forked children then find it made."""
+        self.model.prepare()
+        _ = self.version
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -145,13 +168,14 @@ class Scorer:
         at: Moment | None = None,
         reasons: int = 3,
     ) -> Prediction:
-        """Score one member from the member's events.
+        """Score one member from the member's events, or from a feature row.
 
         Parameters
         ----------
-        events : list of dicts, dict of arrays, pandas, polars or Arrow table, or MemberState
+        events : list of dicts, dict of arrays, pandas, polars or Arrow table, or MemberState; or a feature row
             occurred_at and action, and what else is known; see `leadlight.runtime.events.encode_events`. Empty: a member
-            without history. A state answers as all events that it was given.
+            without history. A state answers as all events that it was given. A feature row has the model's columns by
+            name (a dict of numbers, a table of one row), or is an array of them in their order.
         member : mapping, optional
             The member's own facts: member_id, email_domain, joined_at. A state has them.
         peers : mapping of peers_* column to number, optional
@@ -169,35 +193,178 @@ class Scorer:
         Raises
         ------
         SchemaError, ColumnTypeError, InputError
-            Events, facts or peers cannot be used; the message says which.
+            Events, facts, peers or the row cannot be used; the message says which.
         """
-        row, info, missing = self._features(events, member, peers, at)
-        X = row.astype(np.float64)[None]
-        return self._predictions(X, reasons, np.array([info.cold_start]), missing)[0]
+        if is_rows(events, self.columns):
+            row = self._one_row(events, member, peers, at)
+            return self._prediction(row, reasons, bool(self._without_history(row)[0]), ())
+        found, info, missing = self._features(events, member, peers, at)
+        return self._prediction(found.astype(np.float64)[None], reasons, info.cold_start, missing)
+
+    def predict_many(
+        self,
+        rows: Any = None,
+        *,
+        events: Any = None,
+        states: Mapping[Any, MemberState] | Sequence[MemberState] | None = None,
+        members: Any = None,
+        peers: Mapping[Any, Mapping[str, float]] | None = None,
+        at: Moment | None = None,
+        reasons: int = 3,
+        threads: int = 1,
+        infinite: Infinite = "error",
+    ) -> Predictions:
+        """Score many members at once, each as `predict` scores one: from rows, from one log, or from states.
+
+        Parameters
+        ----------
+        rows : table or array of shape (n, columns), optional
+            Feature rows, aligned by name as `predict_proba` does it.
+        events : list of dicts, dict of arrays, or table, optional
+            One log of many members: member_id, occurred_at, action, and what else is known.
+        states : mapping of member_id to MemberState, or sequence of MemberState, optional
+        members : list of dicts or table with member_id, email_domain, joined_at, or list of member_ids, optional
+            With `events`: who is scored, in this order, and their own facts; one whom the log does not name has no
+            history. Default: all who act in the log.
+        peers : mapping of member_id to mapping of peers_* column to number, optional
+            With `events`, or a mapping of states.
+        at : moment, optional
+            One cutoff for all. Default with `events`: one microsecond after the newest of the log; with states: of each.
+        reasons : int
+            At most so many for each.
+        threads : int
+            Trees, linear half and contributions are shared out to so many. The answers do not depend on it.
+        infinite : {"error", "missing"}
+            What infinities in rows are.
+
+        Returns
+        -------
+        Predictions
+            A sequence of `Prediction`; `columns()` gives them as columns.
+
+        Raises
+        ------
+        SchemaError, ColumnTypeError, InputError
+            Not exactly one of rows, events and states is given, or something in it cannot be used; of events and states
+            the message names the member.
+        """
+        given = sum(value is not None for value in (rows, events, states))
+        if given != 1:
+            raise InputError(f"predict_many got {given} of rows, events= and states=; give one of them.")
+        if rows is not None:
+            if members is not None or peers is not None or at is not None:
+                raise InputError(
+                    "Feature rows hold their facts and their moment; leave out members=, peers= and at=."
+                )
+            X = align(rows, self.columns, infinite, self.model.levels)
+            return self._predictions(X, reasons, self._without_history(X), [()] * len(X), threads)
+        if events is not None:
+            each = of_log(self.plan, events, members, at)
+        else:
+            if members is not None:
+                raise InputError("A state has the member's facts; give them to scorer.state(member=...).")
+            each = of_states(self.plan, states, at)
+        known = {str(name): own for name, own in (peers or {}).items()}
+        names, found = [], []
+        for name, encode in each:
+            names.append(name)
+            with naming(name):
+                found.append(self._swept(*encode(), known.get(name)))
+        unknown = sorted(set(known) - set(names))
+        if unknown:
+            raise InputError(f"peers names {unknown[0]!r}, who is not scored{closest(unknown[0], names)}.")
+        X = np.array([row for row, _, _ in found], np.float64).reshape(len(found), len(self.columns))
+        cold = np.array([info.cold_start for _, info, _ in found], bool)
+        missing = [lacking for _, _, lacking in found]
+        return self._predictions(X, reasons, cold, missing, threads, tuple(names))
 
     def state(self, member: Mapping[str, Any] | None = None, *, keep: Duration | None = "7d") -> MemberState:
         """Return a state without events for a member: see `MemberState`, which says what `keep` keeps."""
         return MemberState(self.plan, member, keep=keep)
 
-    def predict_proba(self, X: Any, *, infinite: Infinite = "error") -> Floats:
+    def predict_proba(self, X: Any, *, infinite: Infinite = "error", threads: int = 1) -> Floats:
         """Return the probabilities of feature rows aligned by name, shape (n, 2): no deal, a deal.
 
-        Parameters and errors as in `leadlight.runtime.align.align`.
+        Rows are shared out to so many threads. Other parameters and errors as in `leadlight.runtime.align.align`.
         """
-        p = self.model.probability(align(X, self.columns, infinite, self.model.levels))
-        return np.column_stack([1.0 - p, p])
+        model = self.model
+        if type(X) is np.ndarray and X.shape == self._shape and X.dtype == np.float64:
+            with suppress(InputError):  # infinite: what follows says where, or reads it as missing
+                one = model.probability_of(X)
+                return np.array([[1.0 - one, one]])
+        p = model.probability(align(X, self.columns, infinite, model.levels), threads)
+        both = np.empty((len(p), 2))
+        both[:, 1] = p
+        np.subtract(1.0, p, out=both[:, 0])
+        return both
+
+    def explain(
+        self,
+        events: Any,
+        member: Mapping[str, Any] | None = None,
+        peers: Mapping[str, float] | None = None,
+        at: Moment | None = None,
+        *,
+        infinite: Infinite = "error",
+        threads: int = 1,
+    ) -> Explanation:
+        """Return what each column adds to the calibrated log-odds, of one member or of feature rows.
+
+        Parameters
+        ----------
+        events : events or MemberState of one member, as for `predict`; or feature rows, as for `predict_proba`
+        member, peers, at :
+            As for `predict`; rows have none.
+        infinite : {"error", "missing"}
+            What infinities in rows are.
+        threads : int
+            Rows are shared out to so many.
+
+        Returns
+        -------
+        Explanation
+            values, base, data and names as arrays; `to_shap()` where shap is installed.
+        """
+        if is_rows(events, self.columns):
+            self._only_rows(member, peers, at)
+            X = align(as_table(events), self.columns, infinite, self.model.levels)
+        else:
+            X = self._features(events, member, peers, at)[0].astype(np.float64)[None]
+        return Explanation(*self._contributions(X, threads), X, self.columns, self.plan)
 
     def explain_rows(self, X: Any, *, infinite: Infinite = "error") -> tuple[Floats, float]:
         """Return contributions in calibrated log-odds, shape (n, columns), and the base that completes their sum."""
-        return self.model.contributions(align(X, self.columns, infinite, self.model.levels))
+        return self._contributions(align(X, self.columns, infinite, self.model.levels))
 
     def predict_rows(self, X: Any, reasons: int = 3, *, infinite: Infinite = "error") -> list[Prediction]:
-        """Return a prediction for each feature row, aligned by name.
+        """Return a prediction for each feature row, aligned by name: `predict_many` as a list.
 
         A row whose own counts are all zero is a cold start.
         """
         values = align(X, self.columns, infinite, self.model.levels)
-        return self._predictions(values, reasons, self._without_history(values), ())
+        cold = self._without_history(values)
+        if len(values) == 1:
+            return [self._prediction(values, reasons, bool(cold[0]), ())]
+        return list(self._predictions(values, reasons, cold, [()] * len(values)))
+
+    def card(self) -> str:
+        """Return the model card, in Markdown: see `leadlight.runtime.card`."""
+        return card(self.info, self.plan, self.columns, self.digest)
+
+    def _one_row(self, row: Any, *facts: Any) -> Floats:
+        self._only_rows(*facts)
+        X = align(as_table(row), self.columns, "error", self.model.levels)
+        if len(X) != 1:
+            raise InputError(
+                f"predict answers for one member and got {len(X)} feature rows; use predict_many."
+            )
+        return X
+
+    def _only_rows(self, member: Any, peers: Any, at: Any) -> None:
+        if member is not None or peers is not None or at is not None:
+            raise InputError(
+                "A feature row holds its facts and its moment; leave out member=, peers= and at=."
+            )
 
     def _features(
         self,
@@ -205,23 +372,30 @@ class Scorer:
         member: Mapping[str, Any] | None,
         peers: Mapping[str, float] | None,
         at: Moment | None,
-    ) -> tuple[NDArray[np.float32], EventInfo, tuple[str, ...]]:
-        start = None
+    ) -> Found:
         if isinstance(events, MemberState):
             if member is not None:
                 raise InputError("A state has the member's facts; give them to scorer.state(member=...).")
-            log, entity, info, start = events.encoded(self.plan, at)
-        else:
-            log, entity, info = encode_events(events, self.plan, member, at)
+            return self._swept(*events.encoded(self.plan, at), peers)
+        return self._swept(*encode_events(events, self.plan, member, at), None, peers)
+
+    def _swept(
+        self,
+        log: EncodedLog,
+        entity: NDArray[np.int64],
+        info: EventInfo,
+        start: Start | None,
+        peers: Mapping[str, float] | None,
+    ) -> Found:
         cutoff = np.array([info.at_us], np.int64)
         row = sweep(self.plan, log, entity, cutoff, joined=info.joined, start=start)[0]
         row[list(info.unknown)] = np.nan
-        given = self._peers(peers)
-        lacking = []
-        for j, name in self._peer_columns:
-            row[j] = given.get(name, np.nan)
-            if name not in given:
-                lacking.append(name)
+        row[self._peer_places] = np.nan
+        lacking = self._peer_names
+        if given := self._peers(peers):
+            for j, name in zip(self._peer_places.tolist(), self._peer_names, strict=True):
+                row[j] = given.get(name, np.nan)
+            lacking = tuple(name for name in lacking if name not in given)
         return row, info, (*info.missing, *lacking)
 
     def _peers(self, peers: Mapping[str, float] | None) -> dict[str, float]:
@@ -233,7 +407,7 @@ class Scorer:
             )
         if not peers:
             return {}
-        known = [name for _, name in self._peer_columns]
+        known = self._peer_names
         for name in peers:
             if name not in known:
                 raise SchemaError(
@@ -243,43 +417,55 @@ class Scorer:
         return dict(zip(names, align({n: [peers[n]] for n in names}, names)[0].tolist(), strict=True))
 
     def _without_history(self, X: Floats) -> NDArray[np.bool_]:
-        own = [
-            j
-            for j, column in enumerate(self.plan.columns)
-            if column.operation in _COUNTED and all(self.plan.keys[k].side == "given" for k in column.keys)
-        ]
-        ever = [
-            j
-            for j, column in enumerate(self.plan.columns)
-            if column.operation == "recency" and self.plan.keys[column.keys[0]].side == "given"
-        ]
-        quiet = ((X[:, own] == 0) | np.isnan(X[:, own])).all(axis=1) & np.isnan(X[:, ever]).all(axis=1)
-        return np.asarray(quiet & bool(own or ever))
+        own, ever = self._counts, self._recencies
+        counted = X[:, own]
+        quiet = ((counted == 0) | np.isnan(counted)).all(axis=1) & np.isnan(X[:, ever]).all(axis=1)
+        return np.asarray(quiet & bool(len(own) or len(ever)))
+
+    def _scored(self, X: Floats, threads: int = 1) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return probability, low, high, and what is compared with the stored scores."""
+        p, low, high = self.model.scores(X, threads)
+        return p, low, high, p
+
+    def _contributions(self, X: Floats, threads: int = 1) -> tuple[Floats, float]:
+        return self.model.contributions(X, threads)
+
+    def _prediction(self, X: Floats, reasons: int, cold: bool, missing: tuple[str, ...]) -> Prediction:
+        (p,), (low,), (high,), (ranked,) = (part.tolist() for part in self._scored(X))
+        grade, percentile, qualified = self.model.standing(ranked)
+        texts = self._writer.write(X, self._contributions(X)[0], reasons)[0] if reasons != 0 else ()
+        return Prediction(
+            p, low, high, grade, qualified, texts, cold, self.version, percentile=percentile, missing=missing
+        )
 
     def _predictions(
-        self, X: Floats, reasons: int, cold: NDArray[np.bool_], missing: tuple[str, ...]
-    ) -> list[Prediction]:
-        model = self.model
-        p, low, high = model.scores(X)
-        grades, percentiles, qualified = model.grade(p), model.percentile(p), model.qualified(p)
-        texts: list[tuple[Reason, ...]] = [()] * len(X)
-        if reasons != 0:
-            texts = self._writer.write(X, model.contributions(X)[0], reasons)
-        return [
-            Prediction(
-                probability=float(p[i]),
-                low=float(low[i]),
-                high=float(high[i]),
-                grade=str(grades[i]),
-                qualified=bool(qualified[i]),
-                reasons=texts[i],
-                cold_start=bool(cold[i]),
-                model_version=self.version,
-                percentile=float(percentiles[i]),
-                missing=missing,
-            )
-            for i in range(len(X))
-        ]
+        self,
+        X: Floats,
+        reasons: int,
+        cold: NDArray[np.bool_],
+        missing: list[tuple[str, ...]],
+        threads: int = 1,
+        names: tuple[str, ...] | None = None,
+    ) -> Predictions:
+        p, low, high, ranked = self._scored(X, threads)
+        model, texts = self.model, []
+        for start in range(0, len(X), _ROWS) if reasons != 0 else ():
+            # Not all contributions at once: they are as large as the rows.
+            rows = X[start : start + _ROWS]
+            texts += self._writer.write(rows, self._contributions(rows, threads)[0], reasons)
+        return Predictions(
+            p,
+            low,
+            high,
+            model.percentile(ranked),
+            model.grade(ranked),
+            model.qualified(ranked),
+            cold,
+            texts or [()] * len(X),
+            missing,
+            self.version,
+            names,
+        )
 
     def __repr__(self) -> str:
         trees = 0 if self.model.trees is None else len(self.model.trees.root)

@@ -43,6 +43,8 @@ static int add_kernels(PyObject *module)
 {
     if (PyModule_AddFunctions(module, sweep_methods) < 0 || PyModule_AddFunctions(module, trees_methods) < 0)
         return -1;
+    if (PyModule_AddFunctions(module, linear_methods) < 0 || PyModule_AddFunctions(module, text_methods) < 0)
+        return -1;
     return PyModule_AddFunctions(module, tree_shap_methods);
 }
 

@@ -14,6 +14,8 @@
 extern PyMethodDef sweep_methods[];
 extern PyMethodDef trees_methods[];
 extern PyMethodDef tree_shap_methods[];
+extern PyMethodDef linear_methods[];
+extern PyMethodDef text_methods[];
 
 /* A view of a C-contiguous array whose items are `kind` ('i' signed integer, 'u' unsigned, 'f' float, '?' bool) of `size`
    bytes. Returns 0, or -1 with an exception that names the array. A negative `items` accepts any length. */
