@@ -32,7 +32,16 @@ faults += [
         "setup.py",
         *(
             f"src/leadlight/kernels/csrc/{part}"
-            for part in ("linear.c", "module.c", "native.h", "sweep.c", "trees.c", "tree_shap.c", "text.c", "tree_shap_lanes.h")
+            for part in (
+                "linear.c",
+                "module.c",
+                "native.h",
+                "sweep.c",
+                "trees.c",
+                "tree_shap.c",
+                "text.c",
+                "tree_shap_lanes.h",
+            )
         ),
     )
     if name not in in_sdist

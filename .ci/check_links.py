@@ -8,7 +8,9 @@ from urllib.parse import unquote
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     *sorted(ROOT.glob("*.md")),
-    *sorted(p for d in ("docs", "data", "examples", "models", "benchmarks") for p in (ROOT / d).rglob("*.md")),
+    *sorted(
+        p for d in ("docs", "data", "examples", "models", "benchmarks") for p in (ROOT / d).rglob("*.md")
+    ),
 ]
 CODE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")

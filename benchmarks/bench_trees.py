@@ -27,6 +27,8 @@ from leadlight.runtime.model import Calibration, Linear, Model
 
 DEFAULT, LARGE, BLEND = Size(160, 8, 245), Size(500, 31, 245), Size(160, 8, 325)
 SINGLE, ROUNDS = 1_000, 7
+ADDED = 100_000
+"""Rows over which contributions must add up."""
 
 
 class Bench:
@@ -121,13 +123,19 @@ class Bench:
             )
         return {name: measured.cpu for name, measured in found.items()}
 
+    def additivity(self, size: Size) -> None:
+        """Compare base and contributions of trees, linear half and calibration with the calibrated log-odds."""
+        model, furthest = blended(size), 0.0
+        for seed in range(ADDED // 10_000):
+            X = by_lightgbm.table(size, 10_000, 100 + seed)
+            values, base = model.contributions(X)
+            furthest = max(furthest, float(np.abs(base + values.sum(axis=1) - model.log_odds(X)).max()))
+        what = f"{size}, linear half and calibration, {ADDED:,} rows: sum of contributions, furthest from the log-odds"
+        self.ratio(what, furthest, "at most 1e-12", held=furthest <= 1e-12)
+
     def blend(self) -> None:
         """Measure a calibrated probability of one row: trees and a linear half."""
-        rng, width = np.random.default_rng(4), BLEND.columns
-        linear = Linear(*rng.uniform(0.1, 0.9, (5, width)), -0.3)
-        names = tuple(f"f{j}" for j in range(width))
-        trees = parse_lightgbm(by_lightgbm.booster(BLEND).model_to_string())
-        model = Model(names, trees, linear, 0.6, 0.4, Calibration(1.1, -0.2), np.zeros(0), 0.5)
+        model = blended(BLEND)
         rows = [row[None] for row in by_lightgbm.table(BLEND, SINGLE, 3)]
         calls = {
             "leadlight, calibrated probability": each(model.probability, rows),
@@ -138,6 +146,14 @@ class Bench:
             self.show(name, BLEND, "one, trees and linear half", microseconds, ROUNDS)
         one = found["leadlight, calibrated probability"]
         self.ratio("microseconds of one calibrated probability", one, "at most 50", held=one <= 50)
+
+
+def blended(size: Size) -> Model:
+    """Return a model of trees, a linear half and a calibration."""
+    linear = Linear(*np.random.default_rng(4).uniform(0.1, 0.9, (5, size.columns)), -0.3)
+    names = tuple(f"f{j}" for j in range(size.columns))
+    trees = parse_lightgbm(by_lightgbm.booster(size).model_to_string())
+    return Model(names, trees, linear, 0.6, 0.4, Calibration(1.1, -0.2), np.zeros(0), 0.5)
 
 
 def each(call: Callable[[Any], Any], rows: list[Any]) -> Callable[[], float]:
@@ -183,6 +199,8 @@ def main() -> None:
     bench.size(DEFAULT)
     bench.size(LARGE)
     bench.blend()
+    for size in (DEFAULT, LARGE):
+        bench.additivity(size)
     print("\n| what | ratio or value | must be | held |\n|---|---|---|---|")
     print("\n".join(bench.held))
 

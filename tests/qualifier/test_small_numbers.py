@@ -21,6 +21,7 @@ from leadlight import (
 )
 from leadlight.errors import InputError, LeadlightWarning
 from leadlight.evaluation import evaluate
+from leadlight.explain import drivers
 from leadlight.observations import population_at
 from leadlight.plan import HandSetPoints
 from leadlight.qualifier.sureness import SLOPE_VARIANCE
@@ -86,6 +87,23 @@ def test_an_explanation_in_points_adds_up(unsold, list_of_points, community, at)
     explanation = unsold.explain(community, at)
     assert explanation.values.sum(axis=1) == pytest.approx(list_of_points.frame["points"].to_numpy())
     assert not explanation.base_values.any()
+
+
+def test_reasons_in_points_have_evidence(unsold, list_of_points, community, at):
+    called = list_of_points.top(5)
+    found = unsold.evidence(community, at, members=called.frame["member_id"].tolist())
+    assert set(found["member_id"]) == set(called.frame["member_id"])
+
+
+def test_what_needs_deals_says_so(unsold, list_of_points, community, at):
+    with pytest.raises(InputError, match="no probability to divide"):
+        unsold.explain(community, at).probability_points()
+    with pytest.raises(InputError, match="learned nothing"):
+        drivers(unsold)
+    with pytest.raises(InputError, match="all alike"):
+        unsold.points_table()
+    with pytest.raises(InputError, match="hand-set points rank the members"):
+        unsold.over_the_line(community, at, list_of_points.frame["member_id"].iloc[0])
 
 
 def test_who_earns_no_points_is_not_qualified(community, observations):

@@ -2,8 +2,17 @@
 
 from leadlight.evaluation.audit import Audit, audit_leakage
 from leadlight.evaluation.audit_community import audit_community
+from leadlight.evaluation.compare_points import compare_points
 from leadlight.evaluation.evaluate import evaluate
 from leadlight.evaluation.report import Report
 from leadlight.evaluation.warning import weeks_of_warning
 
-__all__ = ["Audit", "Report", "audit_community", "audit_leakage", "evaluate", "weeks_of_warning"]
+__all__ = [
+    "Audit",
+    "Report",
+    "audit_community",
+    "audit_leakage",
+    "compare_points",
+    "evaluate",
+    "weeks_of_warning",
+]

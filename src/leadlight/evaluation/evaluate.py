@@ -98,7 +98,7 @@ def evaluate(
     if not hasattr(qualifier, "plan_"):
         qualifier, test = _fit_on_earlier(qualifier, community, test, embargo)
     test = test.labelled()
-    _check_later(qualifier, test)
+    check_later(qualifier, test)
     y = test.label.to_numpy(float)
     if not 0 < y.sum() < len(y):
         raise InputError(
@@ -260,7 +260,8 @@ def _fit_on_earlier(
     return clone(qualifier).fit(community, train), test
 
 
-def _check_later(qualifier: Any, test: Observations) -> None:
+def check_later(qualifier: Any, test: Observations) -> None:
+    """Raise `LeakageError` if a test row's cutoff lies before the end of a training window."""
     cutoffs = test.cutoff_us
     early = cutoffs < qualifier.trained_until_us_
     if early.any():

@@ -22,6 +22,7 @@ VERMILION: Final = "#d55e00"
 MODELS: Final = {
     "leadlight": "this model",
     "points": "your points",
+    "learned_points": "the learned points",
     "recency": "most recently active first",
     "logistic": "logistic regression",
     "lightgbm": "LightGBM as it comes",

@@ -147,10 +147,10 @@ def _by_members(
     order = np.argsort(of_rows, kind="stable")
     pieces = np.split(rows[order], np.flatnonzero(np.diff(of_rows[order])) + 1)
     for some, events in zip(pieces, rows_of_parts(part, *columns), strict=True):
-        yield some, _some_of(log, events)
+        yield some, some_of(log, events)
 
 
-def _some_of(log: EncodedLog, rows: NDArray[np.integer[Any]]) -> EncodedLog:
+def some_of(log: EncodedLog, rows: NDArray[np.integer[Any]]) -> EncodedLog:
     """Return some rows of a log, with its dictionaries."""
     taken = {
         one.name: getattr(log, one.name)[rows]

@@ -8,6 +8,7 @@ from leadlight._version import __version__
 from leadlight.community import Community
 from leadlight.observations import Observations
 from leadlight.observations.windows import NOT_LABELLED
+from leadlight.qualifier.typical import typical
 
 if TYPE_CHECKING:
     from leadlight.qualifier.qualifier import LeadQualifier
@@ -52,6 +53,7 @@ def model_info(
         "selection_report": qualifier.selection_report_,
         **directions,
         "simulated": community.simulated,
+        "typical": typical(qualifier.training_[0], rows.cutoff_us == rows.cutoff_us.max()),
         "windows": {
             "horizon_us": windows.horizon_us,
             "gap_us": windows.gap_us,

@@ -24,6 +24,7 @@ from leadlight.observations import Observations, Windows, population_at
 from leadlight.observations.windows import NOT_LABELLED
 from leadlight.qualifier.comparison import select
 from leadlight.qualifier.directions import column_signs
+from leadlight.qualifier.explains import Explains
 from leadlight.qualifier.holdout import drawn_buyers, hold_back
 from leadlight.qualifier.info import model_info
 from leadlight.qualifier.open_windows import with_open_windows
@@ -35,8 +36,6 @@ from leadlight.runtime import Scorer, load
 from leadlight.runtime.model import Model
 
 if TYPE_CHECKING:
-    import shap
-
     from leadlight.evaluation import Report
 
 Values = NDArray[np.float64]
@@ -46,7 +45,7 @@ QUANTILES = 1_001
 """How many quantiles of the out-of-fold scores a bundle keeps."""
 
 
-class LeadQualifier(BaseEstimator):
+class LeadQualifier(Explains, BaseEstimator):
     """Learn from a community's log and its deals whom sales should approach.
 
     Parameters
@@ -342,31 +341,6 @@ class LeadQualifier(BaseEstimator):
         rows = population_at(community, at, self.windows_)
         X = build_features(community, rows, self.plan_)
         return Scores.of(self.scorer_, community, rows, X, self.decision_, reasons)
-
-    def explain(self, community: Community, at: Moment) -> shap.Explanation:
-        """Explain every score: contributions in calibrated log-odds (or points) that sum with the base to the score.
-
-        Returns
-        -------
-        shap.Explanation
-            values and data of shape (members, columns), base_values of shape (members,), in the row order of `score`.
-        """
-        self._check_fitted()
-        with warnings.catch_warnings():
-            # Its import makes colour maps in a way that the newest matplotlib frowns upon.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            warnings.simplefilter("ignore", PendingDeprecationWarning)
-            import shap
-
-        rows = population_at(community, at, self.windows_)
-        X = build_features(community, rows, self.plan_)
-        values, base = self.scorer_.explain_rows(X)
-        return shap.Explanation(
-            values=values,
-            base_values=np.full(len(X), base),
-            data=X.to_numpy(float),
-            feature_names=list(self.plan_.column_names),
-        )
 
     def describe(self, *, report: Report | None = None, terms: str | None = None) -> Self:
         """Keep in the bundle what its model card shall say; the bundle's digest, and so its version, changes with it.

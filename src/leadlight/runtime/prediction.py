@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,11 +19,15 @@ class Reason:
         In calibrated log-odds; positive speaks for an approach.
     text : str
         A sentence for a call list. Entries of vocabularies stand in it as they are: escape it before it enters HTML.
+    columns : tuple of str
+        The plan columns that the sentence speaks of; empty where it only names the behaviour. Not compared: two reasons
+        that say the same are equal.
     """
 
     behaviour: str
     contribution: float
     text: str
+    columns: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that JSON can hold."""

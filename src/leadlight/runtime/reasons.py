@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,15 +13,23 @@ from numpy.typing import ArrayLike
 from leadlight.errors import InputError, closest
 from leadlight.plan import Plan, PlannedBehaviour
 from leadlight.runtime.prediction import Reason
-from leadlight.runtime.sentences import CONDITIONS, Placeholder, decoded, entry_of, in_words, split
+from leadlight.runtime.sentences import CONDITIONS, Placeholder, amount, decoded, entry_of, in_words, split
+from leadlight.runtime.words import ENGLISH, Words
 
 Templates = Mapping[str, Sequence[str]]
 _Candidate = tuple[str, tuple[tuple[str, Placeholder], ...]]
 """An entry, and the columns that a template refers to with it."""
+_Found = TypeVar("_Found")
 
 _COUNTS: Final = frozenset({"count", "visits", "distinct", "peers"})
 _AMOUNTS: Final = ("duration", "percent")
 _FORMS: Final = ("", "ago", "duration", "percent", *CONDITIONS)
+
+TIE: Final = 1e-4
+"""Contributions (log-odds) that differ by less count as equal, so that the last digit of a feature reorders nothing."""
+
+NOTHING: Final = 1e-9
+"""A contribution below it is rounding, and no reason."""
 
 
 def reasons(
@@ -42,8 +50,8 @@ def reasons(
     Returns
     -------
     tuple of Reason
-        By the absolute sum of the contributions of a behaviour's columns, heaviest first; ties in the plan's order. A
-        behaviour that speaks for a member only by what was not done is passed over.
+        By the absolute sum of the contributions of a behaviour's columns, heaviest first; a run of sums each within `TIE`
+        of the next goes in the plan's order. A behaviour that speaks for a member only by what was not done is passed over.
 
     Raises
     ------
@@ -65,6 +73,7 @@ class _Draft(NamedTuple):
 
     template: _Template
     chosen: dict[str, str]
+    places: list[int]
     weight: float
 
 
@@ -72,12 +81,20 @@ class _Template:
     """A template of one behaviour: its parts, and the columns that they may refer to."""
 
     def __init__(
-        self, template: str, behaviour: PlannedBehaviour, position: Mapping[str, int], counts: frozenset[str]
+        self,
+        template: str,
+        behaviour: PlannedBehaviour,
+        position: Mapping[str, int],
+        counts: frozenset[str],
+        typical: Mapping[str, float],
+        words: Words,
     ) -> None:
         self.parts = split(template)
-        self.counts = counts
+        self.counts, self.typical, self.words = counts, typical, words
         self.columns = {c: position[c] for c in behaviour.columns}
         holes = [part for part in self.parts if isinstance(part, Placeholder)]
+        self._valued = [h for h in holes if h.says_value]
+        self._column_at = {j: c for c, j in self.columns.items()}
         self.fixed = [h for h in holes if not h.starred]
         self.usable = all(h.name in self.columns for h in self.fixed)
         # Asked of every template of every member, so found once.
@@ -123,34 +140,40 @@ class _Template:
                 return None
         if not self._candidates:
             weight = sum([sign * weights[j] for j in self._referenced])
-            return _Draft(self, {}, weight)
+            return _Draft(self, {}, self._referenced, weight)
         referenced = self._referenced
         chosen: dict[str, str] = {}
         for prefix, candidates in self._candidates:
-            best: tuple[float, str, list[int]] | None = None
+            fitting: list[tuple[str, list[int]]] = []
+            weighed: list[float] = []
             for entry, holds, places in candidates:
                 # Of an entry that the member never touched a sentence cannot speak.
                 for j, above in holds:
                     if not (above < values[j] < math.inf) or values[j] == 0:
                         break
                 else:
-                    heavy = sum([sign * weights[j] for j in places])
-                    if best is None or heavy > best[0]:
-                        best = heavy, entry, places
-            if best is None:
+                    fitting.append((entry, places))
+                    weighed.append(sum([sign * weights[j] for j in places]))
+            if not fitting:
                 return None
-            chosen[prefix] = best[1]
-            referenced = referenced + best[2]
+            chosen[prefix], places = _first_best(fitting, weighed)
+            referenced = referenced + places
         weight = sum([sign * weights[j] for j in dict.fromkeys(referenced)])
-        return _Draft(self, chosen, weight)
+        return _Draft(self, chosen, referenced, weight)
 
-    def text(self, values: Sequence[float], chosen: Mapping[str, str]) -> str:
-        """Return the sentence with these entries."""
-        return "".join(self._words(values, chosen))
+    def said(self, values: Sequence[float], draft: _Draft) -> tuple[str, tuple[str, ...]]:
+        """Return the sentence and the columns that it speaks of: those whose values it says, else all that it refers to."""
+        names = [self._name(hole, draft.chosen) for hole in self._valued]
+        columns = tuple(dict.fromkeys(names or [self._column_at[j] for j in draft.places]))
+        return "".join(self._words(values, draft.chosen)) + self._typical(values, draft.chosen), columns
 
     def holds_zero(self, values: Sequence[float]) -> bool:
         """Whether the sentence would say zero."""
         return any(values[j] == 0 for j in self._zeros)
+
+    def _name(self, hole: Placeholder, chosen: Mapping[str, str]) -> str:
+        """Return the column of a placeholder."""
+        return hole.name.replace("*", chosen[hole.prefix]) if hole.starred else hole.name
 
     def _words(self, values: Sequence[float], chosen: Mapping[str, str]) -> Iterator[str]:
         for i, part in enumerate(self.parts):
@@ -159,12 +182,31 @@ class _Template:
             elif part.entry_alone:
                 yield decoded(chosen[part.prefix])
             else:
-                name = part.name.replace("*", chosen[part.prefix]) if part.starred else part.name
+                name = self._name(part, chosen)
                 following = self.parts[i + 1] if i + 1 < len(self.parts) else ""
                 word = isinstance(following, str) and following[:1] == " " and following[1:2].isalpha()
                 yield in_words(
-                    values[self.columns[name]], part.form, counts=name in self.counts, before_word=word
+                    values[self.columns[name]],
+                    part.form,
+                    counts=name in self.counts,
+                    before_word=word,
+                    words=self.words,
                 )
+
+    def _typical(self, values: Sequence[float], chosen: Mapping[str, str]) -> str:
+        """Return what is typical of the first value that the sentence says; nothing where that is the member's own."""
+        if not self._valued:
+            return ""
+        hole = self._valued[0]
+        name = self._name(hole, chosen)
+        usual = self.typical.get(name)
+        if usual is None:
+            return ""
+        own, other = (
+            amount(value, hole.form, counts=name in self.counts, words=self.words)
+            for value in (values[self.columns[name]], usual)
+        )
+        return "" if own == other else self.words.typical.replace("{}", other)
 
 
 class Writer:
@@ -175,6 +217,10 @@ class Writer:
     plan : Plan
     templates : mapping of behaviour to sequence of str, optional
         Sentences that replace the plan's.
+    typical : mapping of column to float, optional
+        What is typical of a column among members; a sentence that says a column's value says it, too.
+    words : Words
+        Of the language of the templates.
 
     Raises
     ------
@@ -182,7 +228,14 @@ class Writer:
         `templates` names a behaviour that the plan does not have.
     """
 
-    def __init__(self, plan: Plan, templates: Templates | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        templates: Templates | None = None,
+        *,
+        typical: Mapping[str, float] | None = None,
+        words: Words = ENGLISH,
+    ) -> None:
         names = [b.name for b in plan.behaviours]
         own = dict(templates or {})
         for name in own:
@@ -192,12 +245,15 @@ class Writer:
                 )
         position = {name: j for j, name in enumerate(plan.column_names)}
         counts = frozenset(c.name for c in plan.columns if c.operation in _COUNTS)
-        self.names = tuple(names)
+        self.names, self.words = tuple(names), words
         self._width = len(plan.columns)
         self._columns = np.array([position[c] for b in plan.behaviours for c in b.columns], dtype=np.intp)
         self._behaviour = np.repeat(np.arange(len(names)), [len(b.columns) for b in plan.behaviours])
         self._templates = [
-            tuple(_Template(text, b, position, counts) for text in _sentences(own.get(b.name, b.reasons)))
+            tuple(
+                _Template(text, b, position, counts, typical or {}, words)
+                for text in _sentences(own.get(b.name, b.reasons))
+            )
             for b in plan.behaviours
         ]
 
@@ -214,7 +270,7 @@ class Writer:
         shape = len(X), len(self.names)
         cells = (np.arange(len(X))[:, None] * shape[1] + self._behaviour).ravel()
         sums = np.bincount(cells, C[:, self._columns].ravel(), shape[0] * shape[1]).reshape(shape)
-        heaviest = np.argsort(-np.abs(sums), axis=1, kind="stable")
+        heaviest = _heaviest(np.abs(sums))
         return [
             tuple(islice(self._row(X[i].tolist(), C[i].tolist(), sums[i], heaviest[i].tolist()), n))
             for i in range(len(X))
@@ -228,13 +284,16 @@ class Writer:
         order: list[int],
     ) -> Iterator[Reason]:
         for b in order:
-            if sums[b] == 0:
-                return
-            text = self._text(b, values, weights, positive=bool(sums[b] > 0))
-            if text is not None:
-                yield Reason(self.names[b], float(sums[b]), text)
+            if abs(sums[b]) < NOTHING:
+                continue
+            found = self._text(b, values, weights, positive=bool(sums[b] > 0))
+            if found is not None:
+                yield Reason(self.names[b], float(sums[b]), *found)
 
-    def _text(self, b: int, values: list[float], weights: list[float], *, positive: bool) -> str | None:
+    def _text(
+        self, b: int, values: list[float], weights: list[float], *, positive: bool
+    ) -> tuple[str, tuple[str, ...]] | None:
+        """Return the sentence and the columns that it speaks of."""
         sign = 1.0 if positive else -1.0
         drafts = [d for t in self._templates[b] if (d := t.draft(values, weights, sign)) is not None]
         if positive and drafts:
@@ -243,9 +302,27 @@ class Writer:
             if not drafts:
                 return None
         if not drafts:
-            return self.names[b] if positive else f"little sign of: {self.names[b]}"
-        best = max(drafts, key=lambda d: d.weight)
-        return best.template.text(values, best.chosen)
+            name = self.words.name(self.names[b])
+            return (name if positive else self.words.little.replace("{}", name)), ()
+        best = _first_best(drafts, [d.weight for d in drafts])
+        return best.template.said(values, best)
+
+
+def _heaviest(
+    size: np.ndarray[tuple[int, int], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
+    """Return the places of each row from the largest down, runs of near ties in their own order."""
+    order = np.argsort(-size, axis=1, kind="stable")
+    falls = -np.diff(np.take_along_axis(size, order, 1), axis=1)
+    run = np.zeros(order.shape, np.intp)
+    run[:, 1:] = np.cumsum(falls > TIE, axis=1)
+    return np.take_along_axis(order, np.argsort(run * order.shape[1] + order, axis=1), 1)
+
+
+def _first_best(found: Sequence[_Found], weights: Sequence[float]) -> _Found:
+    """Return the first whose weight is the largest, or as good as that."""
+    enough = max(weights) - TIE
+    return next(one for one, weight in zip(found, weights, strict=True) if weight >= enough)
 
 
 def _sentences(templates: Sequence[str]) -> tuple[str, ...]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leadlight.errors import InputError, SchemaError, closest
+from leadlight.errors import BundleError, InputError, SchemaError, closest
 from leadlight.kernels.log import EncodedLog
 from leadlight.kernels.start import Start
 from leadlight.kernels.sweep import sweep
@@ -30,6 +31,7 @@ from leadlight.runtime.predictions import Predictions
 from leadlight.runtime.reasons import Templates, Writer
 from leadlight.runtime.state import MemberState
 from leadlight.runtime.storage import Files, read_files, write_files
+from leadlight.runtime.words import ENGLISH, Words
 
 Floats = NDArray[np.float64]
 
@@ -75,7 +77,7 @@ class Scorer:
     def _start(self, parts: Parts, templates: Templates | None) -> None:
         # A loaded bundle keeps its bytes: another machine's golden rows may differ in the last digit.
         self.model, self.plan, self._info, self._files = parts
-        self._writer = Writer(self.plan, templates)
+        self._writer = Writer(self.plan, templates, typical=_typical(self._info))
         # One row of numbers, which needs no alignment; no such shape where there are categories.
         self._shape = (1, len(self.columns)) if self.model.levels is None else ()
         columns, keys = list(enumerate(self.plan.columns)), self.plan.keys
@@ -104,6 +106,25 @@ class Scorer:
         """Make now what the first call would make. `load` does; threads and forked children then find it made."""
         self.model.prepare()
         _ = self.version
+
+    def with_templates(self, templates: Templates, words: Words = ENGLISH) -> Self:
+        """Return a scorer that gives its reasons in other words, such as another language's; it is not saved.
+
+        Parameters
+        ----------
+        templates : mapping of behaviour to sequence of str
+            Sentences in place of the plan's; behaviours that it does not name keep theirs.
+        words : Words
+            Of the language: see `leadlight.runtime.words.Words`.
+
+        Raises
+        ------
+        InputError
+            `templates` names a behaviour that the plan does not have.
+        """
+        other = copy.copy(self)
+        other._writer = Writer(self.plan, templates, typical=_typical(self._info), words=words)
+        return other
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -474,6 +495,14 @@ class Scorer:
         )
         stamp = ", simulated" if self._info["simulated"] else ""
         return f"Scorer({self.version}: {len(self.columns)} columns, {parts}, threshold {self.model.threshold:.3g}{stamp})"
+
+
+def _typical(info: Mapping[str, Any]) -> dict[str, float]:
+    """Return what the bundle says is typical of a column."""
+    found = info.get("typical", {})
+    if not isinstance(found, dict) or not all(type(v) in (int, float) for v in found.values()):
+        raise BundleError("What is typical is no dict of numbers. Copy or save the bundle again.")
+    return found
 
 
 def load(

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
 
 import numpy as np
+
+from leadlight.runtime.words import ENGLISH, Words
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
 
@@ -47,6 +50,11 @@ class Placeholder:
     def holds(self, value: float) -> bool:
         """Whether the template may be used for a member with this value."""
         return math.isfinite(value) and value > CONDITIONS.get(self.form, -math.inf)
+
+    @property
+    def says_value(self) -> bool:
+        """Whether it writes a column's value."""
+        return self.form not in CONDITIONS and not self.entry_alone
 
     @property
     def entry_alone(self) -> bool:
@@ -85,7 +93,9 @@ def decoded(entry: str) -> str:
     return unquote(entry)
 
 
-def in_words(value: float, form: str, *, counts: bool = False, before_word: bool = False) -> str:
+def in_words(
+    value: float, form: str, *, counts: bool = False, before_word: bool = False, words: Words = ENGLISH
+) -> str:
     """Return a number in the words of a form.
 
     Parameters
@@ -99,61 +109,80 @@ def in_words(value: float, form: str, *, counts: bool = False, before_word: bool
         The value is a count: without a form, zero in front of a word is "no".
     before_word : bool
         A word follows.
+    words : Words
+        Of the language.
     """
-    if form == "":
-        return "no" if counts and before_word and value == 0 else number(value)
     if form in CONDITIONS:
         return ""
-    if form == "ago":
-        return ago(value)
-    if form == "duration":
-        return duration(value)
-    if form == "percent":
-        return f"{number(float(np.rint(100.0 * value)))} %"
+    if form == "":
+        zero = counts and before_word and value == 0
+        return words.no.replace("{}", "").strip() if zero else number(value, words)
+    if form in _AMOUNTS:
+        return _AMOUNTS[form](value, words)
     one, _, rest = form.partition("|")
     many, _, none = rest.partition("|")
     if value == 0:
-        return none or ("not once" if one == "time" else f"no {many or one}")
+        return none or ("not once" if one == "time" else words.no.replace("{}", many or one))
     if one == "time" and value in (1, 2):
         return "once" if value == 1 else "twice"
-    return f"{number(value)} {one if value == 1 else many or one}"
+    return f"{number(value, words)} {one if value == 1 else many or one}"
 
 
-def number(value: float) -> str:
+def amount(value: float, form: str, *, counts: bool, words: Words = ENGLISH) -> str:
+    """Return a number without its noun, as it is said of what is typical: "3", "none", "40 %", "5 weeks ago"."""
+    if form in _AMOUNTS:
+        return _AMOUNTS[form](value, words)
+    return words.none if value == 0 and (counts or form) else number(value, words)
+
+
+def number(value: float, words: Words = ENGLISH) -> str:
     """Return the shortest form: an integer as it is, else three digits."""
     if value == np.rint(value) or abs(value) >= 1000:
         return str(int(np.rint(value)))
-    return str(np.format_float_positional(value, precision=3, unique=False, fractional=False, trim="-"))
+    text = str(np.format_float_positional(value, precision=3, unique=False, fractional=False, trim="-"))
+    return text.replace(".", words.decimal)
 
 
-def ago(days: float) -> str:
+def ago(days: float, words: Words = ENGLISH) -> str:
     """Return days as time past: "today", "yesterday", "5 weeks ago"."""
     if days < 1:
-        return "today"
+        return words.today
     if days < 2:
-        return "yesterday"
-    if days < 2 * _WEEK_DAYS:
-        return f"{int(days)} days ago"
-    if days < 2 * _MONTH_DAYS:
-        return f"{int(days / _WEEK_DAYS)} weeks ago"
-    if days < 2 * _YEAR_DAYS:
-        return f"{int(days / _MONTH_DAYS)} months ago"
-    return f"{int(days / _YEAR_DAYS)} years ago"
+        return words.yesterday
+    for text, size, limit in (
+        (words.days_ago, 1, 2 * _WEEK_DAYS),
+        (words.weeks_ago, _WEEK_DAYS, 2 * _MONTH_DAYS),
+        (words.months_ago, _MONTH_DAYS, 2 * _YEAR_DAYS),
+    ):
+        if days < limit:
+            return text.replace("{}", str(int(days / size)))
+    return words.years_ago.replace("{}", str(int(days / _YEAR_DAYS)))
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float, words: Words = ENGLISH) -> str:
     """Return seconds as "40 seconds", "12 minutes", "2 hours", "3 days"."""
     if seconds < 1:
-        return "under a second"
+        return words.instant
     for unit, size, limit in (
-        ("second", 1, _MINUTE),
-        ("minute", _MINUTE, 2 * _HOUR),
-        ("hour", _HOUR, 2 * _DAY),
+        (words.seconds, 1, _MINUTE),
+        (words.minutes, _MINUTE, 2 * _HOUR),
+        (words.hours, _HOUR, 2 * _DAY),
     ):
         if seconds < limit:
-            return _plural(int(seconds / size), unit)
-    return _plural(int(seconds / _DAY), "day")
+            return _with_unit(int(seconds / size), unit)
+    return _with_unit(int(seconds / _DAY), words.days)
 
 
-def _plural(count: int, unit: str) -> str:
-    return f"{count} {unit}" + ("" if count == 1 else "s")
+def _percent(share: float, words: Words) -> str:
+    return words.percent.replace("{}", number(float(np.rint(100.0 * share)), words))
+
+
+def _with_unit(count: int, unit: tuple[str, str]) -> str:
+    return f"{count} {unit[count != 1]}"
+
+
+_AMOUNTS: Final[dict[str, Callable[[float, Words], str]]] = {
+    "ago": ago,
+    "duration": duration,
+    "percent": _percent,
+}
