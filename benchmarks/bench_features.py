@@ -21,6 +21,7 @@ from peers.cases import Case
 from peers.measure import Measured
 
 import leadlight as ll
+from leadlight.plan import Plan
 
 PEERS = ("pandas", "polars", "duckdb")
 PARTS = ("scan", *PEERS, "featuretools", "cutoffs", "growth", "online", "community", "memory")
@@ -138,24 +139,26 @@ class Bench:
 
     def growth(self) -> None:
         plan = cases.full_plan()
-        sizes = [
-            Case(c := self.case.events // part, c // EVENTS_A_MEMBER, CUTOFFS, self.folder)
-            for part in (8, 4, 2)
-        ]
-        sizes.append(self.case)
-        for kept in (False, True):
-            # A new result costs more, the larger it is: pages of a small one are still in the caches when they are cleared.
-            outs = [np.zeros((len(c.entity), len(plan.columns)), np.float32) if kept else None for c in sizes]
-            calls = {str(c): c.ours(plan, out) for c, out in zip(sizes, outs, strict=True)}
-            found = measure.take_turns(calls, enough=self.enough)
-            there = ", into an array that is there" if kept else ""
-            for case in sizes:
-                self.show(f"leadlight{there}", case, found[str(case)])
-            logs = np.log([[c.events, found[str(c)].cpu] for c in sizes])
-            slope = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
-            what = f"exponent of growth, members growing with events{there}"
-            self.ratio(what, slope, "at most 1.1", held=slope <= 1.1)
-            del outs, calls
+        for events, what in ((self.case.events, "events alone"), (0, "members growing with events")):
+            sizes = [
+                Case(c := self.case.events // part, (events or c) // EVENTS_A_MEMBER, CUTOFFS, self.folder)
+                for part in (8, 4, 2)
+            ]
+            sizes.append(self.case)
+            for kept in (False, True):
+                # A new result costs more, the larger it is: pages of a small one are still in the caches when they are cleared.
+                outs = [
+                    np.zeros((len(c.entity), len(plan.columns)), np.float32) if kept else None for c in sizes
+                ]
+                calls = {str(c): c.ours(plan, out) for c, out in zip(sizes, outs, strict=True)}
+                found = measure.take_turns(calls, enough=self.enough)
+                there = ", into an array that is there" if kept else ""
+                for case in sizes:
+                    self.show(f"leadlight{there}", case, found[str(case)])
+                logs = np.log([[c.events, found[str(c)].cpu] for c in sizes])
+                slope = float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+                self.ratio(f"exponent of growth, {what}{there}", slope, "at most 1.1", held=slope <= 1.1)
+                del outs, calls
 
     def online(self) -> None:
         for name, call in online.calls().items():
@@ -168,21 +171,26 @@ class Bench:
             )
 
     def community(self) -> None:
-        case, plan = self.case, cases.full_plan()
-        built: list[ll.Community] = []
+        plan, spent = cases.full_plan(), {}
+        self.user(Case(100_000, 1_000, 1, self.folder), plan)  # imports
+        for case in (self.case.at(1), self.case, self.case.at(24)):
+            began = measure.once(lambda case=case: self.user(case, plan))
+            self.show(f"from Parquet to {len(plan.columns)} columns", case, Measured(*began, 1))
+            spent[str(case)] = began[0]
+        one, _, many = spent.values()
+        self.ratio(
+            "24 cutoffs / one, from Parquet to features", many / one, "at most 1.5", held=many / one <= 1.5
+        )
+        case = self.case
+        check("Community", case.ours(plan)(), self.user(case, plan).to_numpy(), plan.column_names)
 
-        def read() -> None:
-            built[:] = [ll.Community(activity=case.parquet, members=community_log.members_table(case.people))]
-            len(built[0].log)
-
-        found = measure.once(read)
-        self.show("Community from Parquet, encoded", case, Measured(*found, 1))
+    @staticmethod
+    def user(case: Case, plan: Plan) -> pd.DataFrame:
+        """Return the features by the road of a user."""
+        community = ll.Community(activity=case.parquet, members=community_log.members_table(case.people))
         cutoff = pd.to_datetime(case.cutoff, unit="us", utc=True)
         rows = ll.Observations.from_frame(pd.DataFrame({"member_id": case.entity, "cutoff": cutoff}))
-        frames: list[pd.DataFrame] = []
-        found = measure.once(lambda: frames.append(ll.build_features(built[0], rows, plan)))
-        self.show(f"build_features, {len(plan.columns)} columns", case, Measured(*found, 1))
-        check("Community", case.ours(plan)(), frames[0].to_numpy(), plan.column_names)
+        return ll.build_features(community, rows, plan)
 
     def memory(self) -> None:
         if self.size != "full":
