@@ -89,10 +89,10 @@ oldest: dist ## Run the fast tests with the oldest dependencies that are promise
 	$(UV) pip install --quiet --python build/oldest/venv --no-deps build/dist/*.whl
 	build/oldest/venv/bin/pytest -q $(FAST)
 
-bench: $(STAMP) ## Run the benchmarks (see benchmarks/README.md)
-	@set -- $$(find benchmarks -maxdepth 1 -name 'bench_*.py' | sort); \
-	if [ $$# -eq 0 ]; then echo "There is no benchmarks/bench_*.py in this checkout." >&2; exit 1; fi; \
-	for each in "$$@"; do echo "== $$each"; $(BIN)/python "$$each"; done
+bench: $(STAMP) ## Run the benchmarks, and write docs/benchmarks.md from what they print (see benchmarks/README.md)
+	@mkdir -p build/bench; for each in $$(find benchmarks -maxdepth 1 -name 'bench_*.py' | sort); do \
+		echo "== $$each"; $(BIN)/python "$$each" | tee build/bench/$$(basename "$$each" .py).md; done
+	$(BIN)/python benchmarks/page.py build/bench docs/benchmarks.md
 
 bench-quality: $(STAMP) ## Judge the learner beside others (hours; see benchmarks/README.md)
 	$(BIN)/python benchmarks/bench_quality.py --judge --automl --out build/quality/judge.md
