@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from leadlight.errors import InputError
@@ -11,6 +13,7 @@ from leadlight.estimators import TemporalSplit
 
 DAYS = pd.date_range("2024-01-01", periods=12, freq="30D", tz="UTC")
 FRAME = pd.DataFrame({"member_id": np.tile(["a", "b"], 12), "cutoff": np.repeat(DAYS, 2)})
+NAIVE = FRAME.assign(cutoff=FRAME["cutoff"].dt.tz_convert(None))
 
 
 def test_training_windows_end_before_the_first_test_cutoff():
@@ -27,6 +30,15 @@ def test_every_later_cutoff_is_tested_once():
 def test_the_index_level_serves_as_well():
     indexed = FRAME.assign(x=1.0).set_index(["member_id", "cutoff"])
     for left, right in zip(TemporalSplit(2).split(indexed), TemporalSplit(2).split(FRAME), strict=True):
+        assert np.array_equal(left[0], right[0])
+        assert np.array_equal(left[1], right[1])
+
+
+@pytest.mark.parametrize(
+    "other", [pl.from_pandas, pa.Table.from_pandas, dict], ids=["polars", "arrow", "dict"]
+)
+def test_tables_of_other_libraries_serve_as_well(other):
+    for left, right in zip(TemporalSplit(2).split(other(NAIVE)), TemporalSplit(2).split(FRAME), strict=True):
         assert np.array_equal(left[0], right[0])
         assert np.array_equal(left[1], right[1])
 

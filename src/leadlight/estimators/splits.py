@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from leadlight.errors import InputError
 from leadlight.estimators.inputs import index_level
 from leadlight.moments import Duration, duration_us
+from leadlight.runtime.frames import named_columns
 
 
 class TemporalSplit:
@@ -52,8 +53,9 @@ class TemporalSplit:
         if not isinstance(self.n_splits, (int, np.integer)) or self.n_splits < 1:
             raise InputError(f"n_splits is {self.n_splits!r}; give a whole number of at least 1.")
         times = index_level(X, "cutoff")
-        if times is None and isinstance(X, pd.DataFrame) and "cutoff" in X:
-            times = X["cutoff"].to_numpy()
+        if times is None and X is not None and not isinstance(X, list):
+            column = (named_columns(X) or {}).get("cutoff")
+            times = None if column is None else np.asarray(column)
         if times is None:
             raise InputError("TemporalSplit needs X with an index level or a column 'cutoff'.")
         at = pd.to_datetime(times, utc=True).as_unit("us").asi8
