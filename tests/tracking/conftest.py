@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from tests.tracking.small import job, small_community
 
 import leadlight as ll
 import leadlight.errors
 from leadlight.simulate import SimulationParameters, simulate_tables
-from leadlight.tracking import LoggedRun, log_run
+from leadlight.tracking import LoggedRun, log_run, train
+from leadlight.tracking.inputs import catalogues
+from leadlight.tracking.pending import find, read
+from leadlight.tracking.record import Record
 
 MARK = "zq7"
 """Stands in every member id and account id."""
@@ -47,13 +52,17 @@ def marked(table: pa.Table) -> pa.Table:
     return table
 
 
+EAGER = SimulationParameters(need_rate=0.3, score_contacts=0.05, account_rest_weeks=2, member_rest_weeks=8)
+
+
 @pytest.fixture(scope="session")
-def trained() -> Trained:
-    eager = SimulationParameters(
-        need_rate=0.3, score_contacts=0.05, account_rest_weeks=2, member_rest_weeks=8
-    )
-    tables, _ = simulate_tables(members=1200, weeks=60, seed=1, parameters=eager)
-    community = ll.Community(**{name: marked(table) for name, table in tables.items()}, match="email")
+def community() -> ll.Community:
+    tables, _ = simulate_tables(members=1200, weeks=60, seed=1, parameters=EAGER)
+    return ll.Community(**{name: marked(table) for name, table in tables.items()}, match="email")
+
+
+@pytest.fixture(scope="session")
+def trained(community: ll.Community) -> Trained:
     rows = ll.observe(community, every="30d", horizon="90d").labelled()
     train, test = rows.split("2024-09-01", "2024-09-01")
     with pytest.warns(leadlight.errors.LeadlightWarning, match="may be calibrated on"):
@@ -78,3 +87,27 @@ def logged(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Logged
         note="Small, and only a test.",
     )
     return Logged(run, uri, folder, bundle)
+
+
+@pytest.fixture(scope="session", name="small_community")
+def _small_community(_small_catalogue: None) -> ll.Community:
+    return small_community()
+
+
+@pytest.fixture(scope="session", name="_small_catalogue")
+def _keep_catalogues() -> Iterator[None]:
+    """Give the other tests their catalogue back."""
+    kept = dict(catalogues())
+    yield
+    catalogues().update(kept)
+
+
+@pytest.fixture(scope="session")
+def waiting(small_community: ll.Community, tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Path]:
+    """A record and its bundle, as they wait for a server."""
+    folder = tmp_path_factory.mktemp("waiting")
+    settings = job(folder, {"tracking.uri": "http://127.0.0.1:9"})
+    with pytest.warns(leadlight.errors.LeadlightWarning):
+        train(settings, community=small_community, show_progress=False)
+    (found,) = find(folder)
+    return read(found).record, read(found).bundle

@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 import leadlight as ll
-from leadlight.errors import InputError
+from leadlight.errors import InputError, SchemaError
 from leadlight.tracking.pyfunc import LeadModel
+from leadlight.tracking.served_events import EVENT_COLUMNS
 
 COLUMNS = ["probability", "low", "high", "percentile", "grade", "qualified", "reasons", "model_version"]
 
@@ -99,7 +100,7 @@ def test_float32_and_missing_values_pass_through_the_signature_unchanged(model, 
 
 def test_a_column_that_is_missing_altogether_is_refused(model, trained):
     lacking = trained.X.columns[0]
-    with pytest.raises(mlflow.exceptions.MlflowException, match=lacking):
+    with pytest.raises(SchemaError, match=lacking):
         model.predict(trained.X.drop(columns=lacking))
 
 
@@ -127,10 +128,12 @@ def test_no_rows_give_an_empty_result_with_the_right_columns(model, trained):
 
 def test_the_signature_names_every_feature_as_a_double(model, trained):
     signature = model.metadata.signature
-    assert signature.inputs.input_names() == list(trained.qualifier.plan_.column_names)
-    assert {str(kind) for kind in signature.inputs.input_types()} == {"DataType.double"}
+    columns = list(trained.qualifier.plan_.column_names)
+    assert signature.inputs.input_names() == [*columns, *EVENT_COLUMNS]
+    kinds = dict(zip(signature.inputs.input_names(), signature.inputs.input_types(), strict=True))
+    assert {str(kinds[name]) for name in columns} == {"DataType.double"}
     assert signature.outputs.input_names() == COLUMNS
-    assert [(p.name, p.default) for p in signature.params.params] == [("reasons", 3)]
+    assert [(p.name, p.default) for p in signature.params.params] == [("reasons", 3), ("at", None)]
 
 
 def test_the_example_is_the_golden_rows_and_can_be_scored(model, logged):

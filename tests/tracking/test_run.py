@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import os
@@ -22,7 +21,8 @@ from mlflow import MlflowClient
 
 import leadlight as ll
 from leadlight.errors import InputError, LeadlightWarning, NotFittedError
-from leadlight.tracking import pyfunc, sending
+from leadlight.tracking import pyfunc, quiet
+from leadlight.tracking.pending import find, read
 from leadlight.tracking.run import log_run
 
 MARK = b"zq7"
@@ -44,7 +44,9 @@ def artifacts(logged) -> list[Path]:
 
 
 def pending_of(bundle: Path) -> dict:
-    return json.loads(bundle.with_name(f"{bundle.name}.pending.json").read_text())
+    """The record that waits beside a bundle, and its files."""
+    (folder,) = find(bundle)
+    return {**json.loads((folder / "record.json").read_text()), "files": read(folder).record.files}
 
 
 def state() -> dict:
@@ -92,7 +94,9 @@ class TestWhatIsLogged:
         assert tags["simulated"] == "true"
         assert tags["estimand"] == trained.qualifier.estimand_
         assert tags["model_version"] == trained.qualifier.scorer_.version
-        assert tags["mlflow.note.content"] == "Small, and only a test."
+        described = tags["mlflow.note.content"]
+        assert described.startswith("Small, and only a test.")
+        assert trained.report.sentence in described
 
     def test_plots_page_tables_and_audit_are_artifacts(self, client, logged):
         names = {a.path for a in client.list_artifacts(logged.run.run_id)}
@@ -149,7 +153,9 @@ class TestWhatIsLogged:
             found.metrics["training_positives"]
             == trained.qualifier.scorer_.info["metrics"]["training_positives"]
         )
-        assert not client.list_artifacts(bare.run_id)
+        assert {f.path for f in client.list_artifacts(bare.run_id)} == {
+            "environment.json", "importance.json", "plots"
+        }  # fmt: skip
 
 
 class TestBundleAndPlaces:
@@ -163,7 +169,7 @@ class TestBundleAndPlaces:
             trained.qualifier, bundle=tmp_path / "m.zip", tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}"
         )
         assert not made.pending
-        assert list((tmp_path / "mlartifacts").rglob("data/bundle.zip"))
+        assert list((tmp_path / "mlartifacts").rglob("data/bundle/manifest.json"))
 
     def test_another_model_at_the_path_is_an_error(self, trained, tmp_path):
         scorer = trained.qualifier.scorer_
@@ -229,20 +235,21 @@ class TestFailure:
         assert kept["parameters"] == run.data.params
         assert kept["metrics"] == run.data.metrics
         assert kept["tags"].items() <= run.data.tags.items()
-        assert (kept["bundle"], kept["experiment"], kept["run_name"]) == ("m", "leadlight", "later")
+        assert (kept["experiment"], kept["run_name"]) == ("leadlight", "later")
         assert kept["model_digest"] == trained.qualifier.scorer_.digest
-        assert set(kept["tables"]) == {"counts.json", "worth.json"}
-        assert base64.b64decode(kept["files"]["plots/gains.png"]).startswith(b"\x89PNG")
-        assert base64.b64decode(kept["files"]["report.html"]).startswith(b"<!DOCTYPE html>")
+        assert set(kept["tables"]) == {"counts.json", "worth.json", "importance.json", "metrics.json"}
+        assert kept["files"]["plots/gains.png"].startswith(b"\x89PNG")
+        assert kept["files"]["report.html"].startswith(b"<!DOCTYPE html>")
 
     def test_no_password_is_in_the_warning_or_the_record(self, trained, tmp_path):
         with pytest.warns(LeadlightWarning) as caught:
             log_run(trained.qualifier, bundle=tmp_path / "m", tracking_uri=NOBODY)
         assert not [w for w in caught if "secret" in str(w.message)]
-        assert "secret" not in json.dumps(pending_of(tmp_path / "m"))
+        (folder,) = find(tmp_path / "m")
+        assert not [p for p in folder.rglob("*") if p.is_file() and b"secret" in p.read_bytes()]
 
     def test_a_server_that_stops_in_the_middle_leaves_the_run_to_be_completed(self, trained, tmp_path):
-        with server_of(answers=2) as port, pytest.warns(LeadlightWarning):
+        with server_of(answers=3) as port, pytest.warns(LeadlightWarning):
             found = log_run(trained.qualifier, bundle=tmp_path / "m", tracking_uri=f"http://127.0.0.1:{port}")
         assert (found.run_id, found.pending) == ("a-run", True)
         assert pending_of(tmp_path / "m")["run_id"] == "a-run"
@@ -291,24 +298,24 @@ class TestFailure:
 
     def test_a_record_that_cannot_be_written_is_said_and_no_error(self, trained, tmp_path):
         trained.qualifier.save(tmp_path / "m")
-        (tmp_path / "m.pending.json").mkdir()
+        (tmp_path / "m.pending").write_text("in the way")
         with pytest.warns(LeadlightWarning, match="could not be written"):
             found = log_run(trained.qualifier, bundle=tmp_path / "m", tracking_uri=NOBODY)
         assert found.pending
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "m.pending.json"]
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["m", "m.pending"]
 
     def test_a_later_success_for_the_same_model_takes_the_record_away(self, trained, tmp_path):
         with pytest.warns(LeadlightWarning):
             log_run(trained.qualifier, bundle=tmp_path / "m", tracking_uri=NOBODY)
         log_run(trained.qualifier, bundle=tmp_path / "m", tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-        assert not (tmp_path / "m.pending.json").exists()
+        assert not (tmp_path / "m.pending").exists()
 
 
 class TestNothingIsLeftBehind:
     @pytest.fixture(autouse=True)
     def _plain_environment(self, monkeypatch):
         # One variable of each kind is the caller's own, the others are not set.
-        for name in sending._ALWAYS | sending._UNLESS_SET:
+        for name in quiet.ALWAYS | quiet.UNLESS_SET:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("DO_NOT_TRACK", "false")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
@@ -334,7 +341,9 @@ class TestNothingIsLeftBehind:
             log_run(trained.qualifier, bundle=logged.bundle, tracking_uri=logged.uri, experiment="stopped")
         assert state() == before
         experiment = client.get_experiment_by_name("stopped").experiment_id
-        assert [r.info.status for r in client.search_runs([experiment])] == ["FAILED"]
+        found = client.search_runs([experiment])
+        parents = [r for r in found if "mlflow.parentRunId" not in r.data.tags]
+        assert [r.info.status for r in parents] == ["FAILED"]
 
     def test_the_callers_own_run_and_store_stay(self, trained, logged, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -403,6 +412,7 @@ class server_of:  # noqa: N801 - reads as a word
     def __init__(self, answers: int) -> None:
         replies = [
             {"experiment": {"experiment_id": "1", "name": "leadlight", "lifecycle_stage": "active"}},
+            {"runs": []},
             {
                 "run": {
                     "info": {

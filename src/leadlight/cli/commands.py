@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute
 import pyarrow.csv
 
-from leadlight.behaviours import CORPORATE_COMMUNITY, PASSIVE_CANDIDATE, QUESTION_COMMUNITY, Catalogue
+from leadlight.behaviours import Catalogue
 from leadlight.community import Community
 from leadlight.decision import Capacity, Costs
 from leadlight.errors import InputError
@@ -20,47 +20,19 @@ from leadlight.explain.report import write_report
 from leadlight.observations import Observations, observe
 from leadlight.qualifier import LeadQualifier, qualify
 from leadlight.simulate import simulate_tables
-from leadlight.sources.stackexchange import read_stackexchange
+from leadlight.tracking import inputs
+from leadlight.tracking.config import DataConfig
+from leadlight.tracking.inputs import TABLES, catalogues
 
-TABLES = ("activity", "members", "deals", "deal_contacts", "contacts")
-CATALOGUES: dict[str, Catalogue] = {
-    "corporate": CORPORATE_COMMUNITY,
-    "question": QUESTION_COMMUNITY,
-    "candidate": PASSIVE_CANDIDATE,
-}
+CATALOGUES: dict[str, Catalogue] = catalogues()
 
 
 def open_community(arguments: argparse.Namespace) -> Community:
     """Return the community that the arguments name."""
-    if arguments.stackexchange:
-        return read_stackexchange(arguments.stackexchange)
-    paths: dict[str, Any] = {name: getattr(arguments, name) for name in TABLES}
-    if arguments.community:
-        found = community_files(Path(arguments.community))
-        paths = {name: paths[name] or found.get(name) for name in TABLES}
-    if paths["activity"] is None:
-        raise InputError("Give --community FOLDER, --activity FILE or --stackexchange FOLDER.")
-    columns = dict(_pair(text) for text in arguments.columns)
-    return Community(**paths, columns=columns, tz=arguments.tz)
-
-
-def community_files(folder: Path) -> dict[str, Any]:
-    """Return the canonical tables that a folder holds, by name.
-
-    Raises
-    ------
-    InputError
-        If it has no activity table.
-    """
-    found: dict[str, Any] = {}
-    for name in TABLES:
-        for suffix in (".csv", ".csv.gz", ".parquet"):
-            path = folder / f"{name}{suffix}"
-            if path.is_file():
-                found.setdefault(name, path)
-    if "activity" not in found:
-        raise InputError(f"{folder} holds no activity.csv or activity.parquet.")
-    return found
+    given = {name: getattr(arguments, name) for name in ("community", "stackexchange", *TABLES)}
+    return inputs.open_community(
+        DataConfig(**given, columns=dict(_pair(text) for text in arguments.columns), tz=arguments.tz)
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -114,20 +86,6 @@ def write_csv(tables: dict[str, Any], folder: Path) -> None:
         else:
             flat = table
         pyarrow.csv.write_csv(flat, folder / f"{name}.csv")
-
-
-def train(arguments: argparse.Namespace) -> int:
-    """Fit and save a bundle."""
-    community = open_community(arguments)
-    rows = _observe(arguments, community)
-    qualifier = LeadQualifier(_catalogue(arguments), decision=Capacity(share=arguments.share)).fit(
-        community, rows
-    )
-    qualifier.save(arguments.out)
-    print(f"{community}\n{rows}\n{qualifier.decision_.describe(qualifier.threshold_)}")
-    print(f"{qualifier.decision_report_}\n{qualifier.estimand_}.\n{qualifier.selection_report_['why']}")
-    print(f"Saved {arguments.out}, version {qualifier.scorer_.version}")
-    return 0
 
 
 def evaluate_(arguments: argparse.Namespace) -> int:

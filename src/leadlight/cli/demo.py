@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from leadlight.behaviours import CORPORATE_COMMUNITY, QUESTION_COMMUNITY, Catalogue
-from leadlight.cli.commands import community_files, write_csv
+from leadlight.cli.commands import write_csv
 from leadlight.community import Community
 from leadlight.decision import Capacity
 from leadlight.estimators import LeadClassifier
@@ -25,6 +25,7 @@ from leadlight.qualifier import LeadQualifier, Scores, qualify
 from leadlight.qualifier.points import PointsOnly
 from leadlight.simulate import SimulationParameters, Truth, simulate_tables
 from leadlight.sources.stackexchange import read_stackexchange
+from leadlight.tracking.inputs import community_files
 
 PROXY = "No public community has real deals. The outcome here is a proxy, named for what it is: a member's first accepted answer."
 

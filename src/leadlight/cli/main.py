@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from leadlight._version import __version__
+from leadlight.cli import tracked_verbs
 from leadlight.errors import LeadlightError, LeadlightWarning
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ CATALOGUES = ("corporate", "question", "candidate")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb; return the exit code: 0, or 2 with a message on standard error."""
+    """Run one verb; return the exit code: 0, 2 with a message on standard error, or what the verb's help says."""
     parser = build_parser()
     arguments = parser.parse_args(argv)
     if not hasattr(arguments, "run"):
@@ -52,22 +53,25 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
     _demo(verbs)
     _simulate(verbs)
-    _train(verbs)
+    tracked_verbs.add_train(verbs, _verb, _tables)
     _evaluate(verbs)
     _score(verbs)
     _explain(verbs)
     _report(verbs)
     _card(verbs)
+    tracked_verbs.add(verbs, _verb, _tables)
     return parser
 
 
-def _verb(verbs: Verbs, name: str, text: str, example: str, function: str) -> argparse.ArgumentParser:
+def _verb(
+    verbs: Verbs, name: str, text: str, example: str, function: str, module: str = "commands"
+) -> argparse.ArgumentParser:
     def run(arguments: argparse.Namespace) -> int:
         # The verbs import pandas and LightGBM; --help should not wait for them.
         from importlib import import_module
 
-        own = f"leadlight.cli.{function}" if function in ("card", "demo") else "leadlight.cli.commands"
-        code: int = getattr(import_module(own), function)(arguments)
+        found = getattr(import_module(f"leadlight.cli.{module}"), function)
+        code: int = found(arguments)
         return code
 
     parser = verbs.add_parser(
@@ -136,6 +140,7 @@ def _demo(verbs: Verbs) -> None:
         "From a log and its deals to a call list: a real log where --data has one, and a simulated community.",
         "leadlight demo --out demo-output",
         "demo",
+        "demo",
     )
     parser.add_argument(
         "--data", metavar="FOLDER", help="a Stack Exchange dump to run first, such as data/travel"
@@ -166,20 +171,6 @@ def _simulate(verbs: Verbs) -> None:
     parser.add_argument("--weeks", type=int, default=130)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", required=True, metavar="FOLDER")
-
-
-def _train(verbs: Verbs) -> None:
-    parser = _verb(
-        verbs,
-        "train",
-        "Fit on all mature windows and save the bundle that an application loads.",
-        "leadlight train --community community --out models/mine",
-        "train",
-    )
-    _tables(parser)
-    _labels(parser)
-    parser.add_argument("--out", required=True, metavar="BUNDLE")
-    parser.add_argument("--until", metavar="DATE", help="use windows that had ended by this date only")
 
 
 def _evaluate(verbs: Verbs) -> None:
@@ -254,6 +245,7 @@ def _card(verbs: Verbs) -> None:
         "Write a saved model's card: data, figures with intervals, limits, intended use.",
         "leadlight card models/mine --out card.md",
         "card",
+        module="card",
     )
     parser.add_argument("model", metavar="BUNDLE")
     parser.add_argument("--out", metavar="FILE", help="default: print it")

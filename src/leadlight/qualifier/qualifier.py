@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +30,7 @@ from leadlight.qualifier.holdout import drawn_buyers, hold_back
 from leadlight.qualifier.info import model_info
 from leadlight.qualifier.open_windows import with_open_windows
 from leadlight.qualifier.points import ESTIMAND, PointsOnly
+from leadlight.qualifier.profile import profile_of, profiled_rows, summary_of
 from leadlight.qualifier.scores import Scores
 from leadlight.qualifier.selection import Selection, choose, contacted, estimand, training_weight
 from leadlight.qualifier.sureness import widened
@@ -185,7 +187,9 @@ class LeadQualifier(Explains, BaseEstimator):
             self.threshold_ = decision.threshold(latest, priced.score[buyers])
         self.decision_ = decision
         self.decision_report_ = decision.price(priced, self.threshold_)
-        self.scorer_: Scorer = Scorer(self._model(latest), self.plan_, model_info(self, community, rows))
+        model, info = self._model(latest), model_info(self, community, rows)
+        model, info["profile"] = self._profiled(model, community, rows)
+        self.scorer_: Scorer = Scorer(model, self.plan_, info)
         return self
 
     def _base(self) -> LeadClassifier:
@@ -276,6 +280,20 @@ class LeadQualifier(Explains, BaseEstimator):
             quantiles=np.sort(quantiles),
             threshold=self.threshold_,
         )
+
+    def _profiled(
+        self, model: Model, community: Community, rows: Observations
+    ) -> tuple[Model, dict[str, Any]]:
+        """Keep how the latest training rows were spread, for monitoring."""
+        some = profiled_rows(rows.cutoff_us)
+        X = self.training_[0][some]
+        profile = profile_of(X)
+        if profile is None:
+            return model, {}
+        cold = [p.cold_start for p in Scorer(model, self.plan_).predict_rows(X, reasons=0)]
+        within = self.windows_.active_within_us
+        said = summary_of(community, self.plan_, rows.cutoff_us[some], np.array(cold, bool), within)
+        return replace(model, profile=profile), said
 
     @classmethod
     def load(cls, path: str | Path) -> LeadQualifier:

@@ -8,6 +8,7 @@
     linear_*.npy          the arrays of `Linear`, if there is a linear half
     encoding_*.npy        the tables of `Encoding`, if there are columns of categories; their levels stand in the manifest
     quantiles.npy         out-of-fold probabilities
+    profile.npy           how the training rows were spread over tenths of each column, if that was kept
     golden_x.npy          synthetic rows, made from the names of the columns
     golden_log_odds.npy   what the model said of them when it was saved; replayed on loading
 
@@ -102,6 +103,8 @@ def pack(model: Model, plan: Plan, info: Mapping[str, Any]) -> Files:
         arrays |= {f"linear_{name}": array for name, array in zip(_LINEAR, model.linear.arrays, strict=True)}
         if model.linear.low is not None and model.linear.high is not None:
             arrays |= {"linear_low": model.linear.low, "linear_high": model.linear.high}
+    if model.profile is not None:
+        arrays["profile"] = model.profile
     if model.encoding is not None:
         arrays |= {f"encoding_{name}": array for name, array in model.encoding.to_arrays().items()}
         # Only here, so that a bundle of numbers alone stays what older versions wrote.
@@ -253,7 +256,7 @@ def _model(manifest: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Mode
     trees = {name[6:]: array for name, array in arrays.items() if name.startswith("trees_")}
     linear = {name[7:]: array for name, array in arrays.items() if name.startswith("linear_")}
     encoding = {name[9:]: array for name, array in arrays.items() if name.startswith("encoding_")}
-    known = {"quantiles", "golden_x", "golden_log_odds"}
+    known = {"quantiles", "golden_x", "golden_log_odds"} | ({"profile"} & set(arrays))
     known |= {f"linear_{n}" for n in _HELD if n in linear}
     known |= {f"encoding_{n}" for n in ENCODED if LEVELS in manifest}
     known |= {f"trees_{n}" for n in _TREES if trees} | {f"linear_{n}" for n in _LINEAR if linear}
@@ -278,6 +281,7 @@ def _model(manifest: Mapping[str, Any], arrays: dict[str, NDArray[Any]]) -> Mode
         quantiles=arrays["quantiles"],
         threshold=math.nan if threshold is None else _float(threshold),
         encoding=encoding_from(manifest[LEVELS], encoding) if encoding else None,
+        profile=arrays.get("profile"),
     )
 
 

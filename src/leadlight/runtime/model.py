@@ -44,6 +44,10 @@ GRADES: Final = (("A", 20), ("B", 5), ("C", 2))
 """Grade and the part of the stored scores that it may hold: one in 20, in 5, in 2. The rest is "D"."""
 
 
+PROFILE_WIDTH: Final = 20
+"""Numbers that a profile keeps of each column: nine edges, ten shares, the share that is missing."""
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """The linear half: ``intercept + sum_j coef_j z_j + missing_coef_j (isnan(x_j) - missing_rate_j)``.
@@ -143,6 +147,8 @@ class Model:
         A member is qualified from this probability on; NaN: nobody is.
     encoding : Encoding or None
         What trees and linear half read in place of columns of categories; None: every column is a number.
+    profile : float64 array of shape (columns, 20) or None
+        How the training rows were spread, for monitoring; see `leadlight.tracking.profile`. No answer depends on it.
     """
 
     columns: tuple[str, ...]
@@ -154,6 +160,7 @@ class Model:
     quantiles: Floats
     threshold: float
     encoding: Encoding | None = None
+    profile: Floats | None = None
 
     @property
     def levels(self) -> tuple[Levels | None, ...] | None:
@@ -355,6 +362,12 @@ class Model:
         _require(
             isinstance(self.threshold, float) and not math.isinf(self.threshold), "its threshold is no number"
         )
+        if self.profile is not None:
+            sound = self.profile.dtype == np.float64 and self.profile.shape == (
+                len(self.columns),
+                PROFILE_WIDTH,
+            )
+            _require(sound, f"its profile is no table of {PROFILE_WIDTH} numbers a column")
 
     @cached_property
     def _shap_tables(self) -> ShapTables:

@@ -7,24 +7,23 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from leadlight._version import __version__
-from leadlight.errors import InputError
+from leadlight.errors import InputError, closest
 from leadlight.runtime import Scorer, load
 from leadlight.runtime.bundle import MAX_BYTES
 from leadlight.runtime.npy import from_npy
 from leadlight.runtime.storage import read_files
-
-if TYPE_CHECKING:
-    import pandas as pd
+from leadlight.tracking.served_events import EVENT_COLUMNS, NUMBERS, are_events, as_frame, predict_events
 
 REASONS: Final = 3
 EXAMPLE_ROWS: Final = 5
 
-_NUMBERS: Final = ("probability", "low", "high", "percentile")
+OUTPUTS: Final = (*NUMBERS, "grade", "qualified")
+
 _GOLDEN: Final = "golden_x.npy"
 
 
@@ -34,49 +33,62 @@ class LeadModel:
     Parameters
     ----------
     scorer : Scorer
+    output : str, optional
+        Return this column alone, as an array: what `mlflow.models.evaluate` asks of a classifier ("qualified") or a
+        regressor ("probability").
     """
 
-    def __init__(self, scorer: Scorer) -> None:
-        self.scorer = scorer
+    def __init__(self, scorer: Scorer, output: str | None = None) -> None:
+        if output is not None and output not in OUTPUTS:
+            raise InputError(f"output is {output!r}; choose from {OUTPUTS}{closest(output, OUTPUTS)}.")
+        self.scorer, self.output = scorer, output
 
-    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Score feature rows.
+    def predict(self, model_input: Any, params: dict[str, Any] | None = None) -> Any:
+        """Score feature rows, or members by their events.
 
         Parameters
         ----------
         model_input : DataFrame of shape (n, columns)
-            Columns are found by name; NaN is missing.
+            With the columns occurred_at and action: events, see `leadlight.tracking.served_events`. Else feature rows:
+            columns are found by name; NaN is missing.
         params : dict, optional
-            `reasons`: at most so many reasons a row, by default 3.
+            `reasons`: at most so many reasons a row, by default 3. `at`: for events the moment to score at, ISO 8601;
+            by default one microsecond after the newest event of the frame.
 
         Returns
         -------
-        DataFrame of shape (n, 8)
+        DataFrame, or an array where one output was asked for
             probability, low, high (95 % interval of the calibration), percentile, grade, qualified, reasons (list of
-            str, the heaviest first) and model_version, with the index of the input.
+            str, the heaviest first) and model_version. Of feature rows one each, with the index of the input. Of events
+            one for each member_id in order of appearance, with that column first and the columns cold_start and missing
+            (facts that were not given) last.
 
         Raises
         ------
         SchemaError, ColumnTypeError, InputError
-            The rows, or the number of reasons, cannot be used.
+            The rows, the number of reasons or the moment cannot be used.
         """
-        import pandas as pd
-
-        reasons = (params or {}).get("reasons", REASONS)
+        given = params or {}
+        reasons = given.get("reasons", REASONS)
         if isinstance(reasons, bool) or not isinstance(reasons, int | np.integer) or reasons < 0:
             raise InputError(f"reasons is {reasons!r}; give the number of reasons, 0 or more.")
-        found = self.scorer.predict_rows(model_input, reasons=int(reasons))
-        columns: dict[str, Any] = {n: np.array([getattr(p, n) for p in found], float) for n in _NUMBERS}
-        columns["grade"] = pd.Series([p.grade for p in found], dtype=object).to_numpy()
-        columns["qualified"] = np.array([p.qualified for p in found], bool)
-        columns["reasons"] = pd.Series([[r.text for r in p.reasons] for p in found], dtype=object).to_numpy()
-        columns["model_version"] = np.full(len(found), self.scorer.version, dtype=object)
-        return pd.DataFrame(columns, index=getattr(model_input, "index", None))
+        reasons = 0 if self.output is not None else int(reasons)
+        if are_events(model_input):
+            found = predict_events(self.scorer, model_input, given.get("at"), reasons)
+        elif given.get("at") is not None:
+            raise InputError("at is for events; feature rows are of the moment that they were made for.")
+        else:
+            rows = self.scorer.predict_rows(model_input, reasons=reasons)
+            found = as_frame(rows, self.scorer.version, getattr(model_input, "index", None))
+        return found if self.output is None else found[self.output].to_numpy()
 
 
-def _load_pyfunc(data_path: str) -> LeadModel:
-    """Return the model of a bundle; MLflow finds this function by its name."""
-    return LeadModel(load(data_path))
+def _load_pyfunc(data_path: str, model_config: dict[str, Any] | None = None) -> LeadModel:
+    """Return the model of a bundle; MLflow finds this function by its name.
+
+    `model_config` may name one `output`; see `LeadModel`.
+    """
+    return LeadModel(load(data_path), (model_config or {}).get("output") or None)
 
 
 def save(bundle: Path, target: Path, model: Any = None) -> None:
@@ -103,6 +115,8 @@ def save(bundle: Path, target: Path, model: Any = None) -> None:
         loader_module="leadlight.tracking.pyfunc",
         data_path=str(bundle),
         mlflow_model=model,
+        # MLflow passes on only what is named here; "" is none.
+        model_config={"output": ""},
         signature=_signature(scorer),
         input_example=(example, {"reasons": REASONS}),
         pip_requirements=_requirements(),
@@ -110,16 +124,23 @@ def save(bundle: Path, target: Path, model: Any = None) -> None:
 
 
 def _signature(scorer: Scorer) -> Any:
-    """Every feature as a double, which holds a float32 exactly, and NaN where it is missing."""
+    """Every feature as a double, which holds a float32 exactly, and NaN where it is missing; or the columns of events.
+
+    All are optional, since a frame holds the ones or the others; the Scorer names a feature that is lacking.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-    from mlflow.types.schema import Array
+    from mlflow.types.schema import AnyType, Array
 
-    inputs = [ColSpec(DataType.double, name) for name in scorer.columns]
-    outputs = [ColSpec(DataType.double, name) for name in _NUMBERS]
+    inputs = [ColSpec(DataType.double, name, required=False) for name in scorer.columns]
+    # Identifiers are text or integers, times text or timestamps: the Scorer reads them all.
+    inputs += [ColSpec(AnyType(), name, required=False) for name in EVENT_COLUMNS]
+    outputs = [ColSpec(DataType.double, name) for name in NUMBERS]
     outputs += [ColSpec(DataType.string, "grade"), ColSpec(DataType.boolean, "qualified")]
     outputs += [ColSpec(Array(DataType.string), "reasons"), ColSpec(DataType.string, "model_version")]
-    params = ParamSchema([ParamSpec("reasons", DataType.long, REASONS)])
+    params = ParamSchema(
+        [ParamSpec("reasons", DataType.long, REASONS), ParamSpec("at", DataType.string, None)]
+    )
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs), params=params)
 
 

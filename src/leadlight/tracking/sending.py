@@ -1,67 +1,70 @@
-"""How a record reaches MLflow. Only `MlflowClient` is used: no run is ever active, and no tracking URI is set."""
+"""How a record reaches MLflow. Only `MlflowClient` is used: no run is ever active, and no tracking URI is set.
+
+Everything that is made bears the record's id as a tag and is looked for before it is made, so that sending a record
+again completes what is there.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
+import json
 import tempfile
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from leadlight.runtime import load
 from leadlight.tracking import pyfunc
+from leadlight.tracking.quiet import quiet
 from leadlight.tracking.record import Record
 
 MODEL_NAME: Final = "leadlight"
+RECORD_TAG: Final = "leadlight.record"
+STARTED_TAG: Final = "leadlight.started_ms"
+CHALLENGER: Final = "challenger"
+CHAMPION: Final = "champion"
+PATIENCE_S: Final = 60.0
+
+_KIND: Final = {"mlflow.experimentKind": "custom_model_development"}
+"""Else MLflow's pages are those for agents and prompts."""
 
 _BATCH: Final = 100  # MLflow's limit for parameters in one request
 _DATABASES: Final = ("sqlite", "postgresql", "mysql", "mssql")
-_LOCK: Final = threading.RLock()
-_LOGGERS: Final = ("alembic", "mlflow")
-
-_ALWAYS: Final = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",
-    # In a folder with uv.lock MLflow would start uv and put the lock file into the model.
-    "MLFLOW_UV_AUTO_DETECT": "false",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-}
-_UNLESS_SET: Final = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-}
 
 
 class Sender:
-    """Brings a record and its bundle to MLflow; `run_id` says how far it came."""
+    """Brings a record and its bundle to MLflow; `run_id` says how far it came.
 
-    def __init__(self, record: Record, bundle: Path) -> None:
+    Parameters
+    ----------
+    record : Record
+    bundle : path or None
+        None for a run without a model.
+    patience : float
+        Seconds after which no further call is begun; with a timeout of 10 s and one retry a call ends soon after.
+    """
+
+    def __init__(self, record: Record, bundle: Path | None, patience: float = PATIENCE_S) -> None:
         self.record, self.bundle = record, bundle
         self.run_id: str | None = None
+        self.version: str | None = None
+        self._patience = patience
 
-    def send(self) -> str:
+    def send(self) -> str | None:
         """Return the URI of the model once the run is complete; whatever MLflow raises passes through."""
         record = self.record
-        with _quiet():
+        until = time.monotonic() + self._patience
+        with quiet():
             from mlflow import MlflowClient
 
-            _check_database(record.tracking_uri)
+            check_database(record.tracking_uri)
             client = MlflowClient(tracking_uri=record.tracking_uri, registry_uri=record.tracking_uri)
-            experiment = self._experiment(client)
-            run = client.create_run(
-                experiment, start_time=record.started_ms, tags=record.tags, run_name=record.run_name
-            )
-            self.run_id = run.info.run_id
+            timed = Timed(client, until, self._patience)
+            experiment = self._experiment(timed)
+            self.run_id = self._run(timed, experiment, {}, record.run_name, record.record_id)
             try:
-                uri = self._fill(client, experiment, self.run_id)
-                client.set_terminated(self.run_id, "FINISHED")
+                uri = self._fill(timed, client, experiment, self.run_id)
+                timed.set_terminated(self.run_id, "FINISHED", end_time=record.ended_ms)
             except BaseException:
                 with suppress(Exception):
                     client.set_terminated(self.run_id, "FAILED")
@@ -73,7 +76,9 @@ class Sender:
         found = client.get_experiment_by_name(name)
         if found is None:
             try:
-                return str(client.create_experiment(name, artifact_location=self.record.artifact_root))
+                return str(
+                    client.create_experiment(name, artifact_location=self.record.artifact_root, tags=_KIND)
+                )
             except Exception:
                 # Another job may have created it in between.
                 found = client.get_experiment_by_name(name)
@@ -81,43 +86,100 @@ class Sender:
                     raise
         return str(found.experiment_id)
 
-    def _fill(self, client: Any, experiment: str, run_id: str) -> str:
-        from mlflow.entities import LoggedModelOutput, Metric, Param
+    def _run(self, client: Any, experiment: str, tags: dict[str, str], name: str | None, record: str) -> str:
+        """Return the run of a record, made unless it is there."""
+        there = client.search_runs([experiment], f"tags.`{RECORD_TAG}` = '{record}'", max_results=1)
+        if there:
+            return str(there[0].info.run_id)
+        made = client.create_run(
+            experiment,
+            start_time=self.record.started_ms,
+            tags={**self.record.tags, **tags, RECORD_TAG: record},
+            run_name=name,
+        )
+        return str(made.info.run_id)
 
+    def _fill(self, client: Any, plain: Any, experiment: str, run_id: str) -> str | None:
         record = self.record
-        items = list(record.parameters.items())
-        for start in range(0, len(items), _BATCH):
-            client.log_batch(run_id, params=[Param(n, v) for n, v in items[start : start + _BATCH]])
+        _log(client, run_id, record.parameters, {}, record.started_ms)
+        self._datasets(client, run_id)
+        self._files(client, run_id)
+        for child in record.children:
+            tags = {"mlflow.parentRunId": run_id}
+            own = f"{record.record_id}.{child['name']}"
+            made = self._run(client, experiment, tags, child["name"], own)
+            _log(client, made, child["parameters"], child["metrics"], record.started_ms)
+            client.set_terminated(made, "FINISHED", end_time=record.ended_ms)
+        if self.bundle is None:
+            _log(client, run_id, {}, record.metrics, record.started_ms)
+            return None
+        model_id = self._model(client, plain, experiment, run_id)
+        if record.registered_model is not None:
+            self.version = self._register(client, record.registered_model, model_id, run_id)
+        return f"models:/{model_id}"
+
+    def _datasets(self, client: Any, run_id: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        made = []
+        for one in self.record.datasets:
+            # There is no source to name but the data themselves, whose fingerprint is the digest.
+            source = json.dumps({"fingerprint": one["fingerprint"]})
+            dataset = Dataset(one["name"], one["digest"], "code", source, one["schema"], one["profile"])
+            made.append(DatasetInput(dataset, [InputTag("mlflow.data.context", one["context"])]))
+        if made:
+            client.log_inputs(run_id, datasets=made)
+
+    def _files(self, client: Any, run_id: str) -> None:
+        record = self.record
+        # Not log_table, which adds to a table that is there already.
+        tables = {
+            name: json.dumps(
+                {"columns": list(table), "data": [list(row) for row in zip(*table.values(), strict=True)]}
+            ).encode()
+            for name, table in record.tables.items()
+        }
         with tempfile.TemporaryDirectory() as folder:
-            for name, data in record.files.items():
+            for name, data in {**record.files, **tables}.items():
                 path = Path(folder, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-            if record.files:
-                client.log_artifacts(run_id, folder)
-        for name, table in record.tables.items():
-            client.log_table(run_id, table, name)
-        model = client.create_logged_model(
-            experiment, name=MODEL_NAME, source_run_id=run_id, tags=record.tags, params=record.parameters
-        )
+                above = Path(name).parent.as_posix()
+                client.log_artifact(run_id, str(path), None if above == "." else above)
+        if tables:
+            shown = json.dumps([{"path": name, "type": "table"} for name in tables])
+            client.set_tag(run_id, "mlflow.loggedArtifacts", shown)
+
+    def _model(self, client: Any, plain: Any, experiment: str, run_id: str) -> str:
+        from mlflow.entities import LoggedModelOutput
+
+        record = self.record
+        found = client.search_logged_models([experiment], f"tags.`{RECORD_TAG}` = '{record.record_id}'")
+        model = next(iter(found), None)
+        if model is None:
+            model = client.create_logged_model(
+                experiment,
+                name=MODEL_NAME,
+                source_run_id=run_id,
+                tags={**record.tags, RECORD_TAG: record.record_id},
+                params=record.parameters,
+            )
         try:
-            self._upload(client, model, run_id)
-            client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
-            metrics = list(record.metrics.items())
-            for start in range(0, len(metrics), _BATCH):
-                part = metrics[start : start + _BATCH]
-                made = [Metric(n, v, record.started_ms, 0, model_id=model.model_id) for n, v in part]
-                client.log_batch(run_id, metrics=made)
+            if str(model.status) != "READY":
+                self._upload(client, model, run_id)
+                client.log_outputs(run_id, [LoggedModelOutput(model.model_id, step=0)])
+            _log(client, run_id, {}, record.metrics, record.started_ms, model.model_id)
         except BaseException:
             with suppress(Exception):
-                client.finalize_logged_model(model.model_id, "FAILED")
+                plain.finalize_logged_model(model.model_id, "FAILED")
             raise
         client.finalize_logged_model(model.model_id, "READY")
-        return f"models:/{model.model_id}"
+        return str(model.model_id)
 
     def _upload(self, client: Any, model: Any, run_id: str) -> None:
         from mlflow.models import Model
 
+        assert self.bundle is not None
         described = Model(
             artifact_path=model.artifact_location,
             run_id=run_id,
@@ -126,16 +188,86 @@ class Sender:
         )
         with tempfile.TemporaryDirectory() as folder:
             # MLflow copies the bundle under its own name, which may tell something.
-            plain = Path(folder, f"bundle{'.zip' if self.bundle.suffix.lower() == '.zip' else ''}")
+            plain, made = Path(folder, "bundle"), Path(folder, "model")
             load(self.bundle, digest=self.record.model_digest).save(plain)
-            made = Path(folder, "model")
             pyfunc.save(plain, made, described)
-            client.log_model_artifacts(model.model_id, str(made))
+            for path in sorted(p for p in made.rglob("*") if p.is_file()):
+                above = path.parent.relative_to(made).as_posix()
+                client.log_model_artifact(model.model_id, str(path), None if above == "." else above)
+
+    def _register(self, client: Any, name: str, model_id: str, run_id: str) -> str:
+        """Return the version of the model, made unless it is there; the newest becomes the challenger."""
+        from mlflow.exceptions import MlflowException
+
+        record = self.record
+        with suppress(MlflowException):  # it is there already, or the next call says what is wrong
+            client.create_registered_model(name, description="Made by leadlight; see its alias `champion`.")
+        quoted = name.replace("'", "''")
+        found = client.search_model_versions(
+            f"name = '{quoted}' and tags.`{RECORD_TAG}` = '{record.record_id}'"
+        )
+        version = next(iter(found), None)
+        if version is None:
+            tags: dict[str, Any] = {
+                RECORD_TAG: record.record_id,
+                STARTED_TAG: str(record.started_ms),
+                "model_digest": str(record.model_digest),
+                **{n: record.tags[n] for n in ("simulated", "estimand", "trained_until") if n in record.tags},
+            }
+            source = f"models:/{model_id}"
+            if _is_database(record.tracking_uri):
+                # A registry in a database would look for the model at the process's tracking URI, which is not ours.
+                source = client.get_logged_model(model_id).artifact_location
+            version = client.create_model_version(
+                name, source, run_id, tags=tags, await_creation_for=10, model_id=model_id
+            )
+        present: Any = None
+        with suppress(MlflowException):
+            present = client.get_model_version_by_alias(name, CHALLENGER)
+        # A record that waited for days must not push a newer challenger aside.
+        if present is None or int(present.tags.get(STARTED_TAG, 0)) <= record.started_ms:
+            client.set_registered_model_alias(name, CHALLENGER, version.version)
+        return str(version.version)
 
 
-def _check_database(uri: str) -> None:
+class Timed:
+    """A client that begins no call after its time."""
+
+    def __init__(self, client: Any, until: float, patience: float) -> None:
+        self._client, self._until, self._patience = client, until, patience
+
+    def __getattr__(self, name: str) -> Any:
+        if time.monotonic() > self._until:
+            raise TimeoutError(f"MLflow took longer than {self._patience:g} s before {name}")
+        return getattr(self._client, name)
+
+
+def _log(
+    client: Any,
+    run_id: str,
+    parameters: dict[str, str],
+    metrics: dict[str, float],
+    at_ms: int,
+    model_id: str | None = None,
+) -> None:
+    """Log parameters and metrics; a second time changes nothing, since a metric's time is the record's."""
+    from mlflow.entities import Metric, Param
+
+    params = [Param(n, v) for n, v in parameters.items()]
+    made = [Metric(n, v, at_ms, 0, model_id=model_id) for n, v in metrics.items()]
+    for start in range(0, len(params), _BATCH):
+        client.log_batch(run_id, params=params[start : start + _BATCH])
+    for start in range(0, len(made), _BATCH):
+        client.log_batch(run_id, metrics=made[start : start + _BATCH])
+
+
+def _is_database(uri: str) -> bool:
+    return uri.partition(":")[0].partition("+")[0] in _DATABASES
+
+
+def check_database(uri: str) -> None:
     """Connect once to a database: MLflow would try ten times, for a minute and a half."""
-    if uri.partition(":")[0].partition("+")[0] not in _DATABASES:
+    if not _is_database(uri):
         return
     import sqlalchemy
 
@@ -148,41 +280,3 @@ def _check_database(uri: str) -> None:
         sqlalchemy.inspect(engine).get_table_names()
     finally:
         engine.dispose()
-
-
-@contextmanager
-def environment() -> Iterator[None]:
-    """Switch telemetry off and bound the waiting, for the length of a call, one thread at a time."""
-    with _LOCK:
-        wanted = _ALWAYS | {name: value for name, value in _UNLESS_SET.items() if name not in os.environ}
-        before = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the making of database tables out of the log, and warnings among other people's packages to themselves.
-
-    Where warnings are errors, one of them would otherwise cost the run.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import mlflow  # noqa: F401  it sets the level of its loggers, so it comes first
-
-        loggers = [logging.getLogger(name) for name in _LOGGERS]
-        before = [logger.level for logger in loggers]
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, before, strict=True):
-                logger.setLevel(level)

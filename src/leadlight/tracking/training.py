@@ -1,0 +1,181 @@
+"""train: the whole job from a configuration, from tables to a bundle and a run."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sklearn.base import clone
+
+from leadlight.errors import InputError, LeadlightError, LeadlightWarning
+from leadlight.evaluation import evaluate
+from leadlight.tracking.config import TrainConfig
+from leadlight.tracking.delivery import LoggedRun
+from leadlight.tracking.inputs import costs_of, open_community, qualifier_of, rows_of
+from leadlight.tracking.progress import Progress
+from leadlight.tracking.run import default_uri, log_run
+from leadlight.tracking.surroundings import peak_memory_mb
+
+if TYPE_CHECKING:
+    from leadlight.community import Community
+    from leadlight.evaluation import Report
+    from leadlight.observations import Observations
+    from leadlight.qualifier import LeadQualifier
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What `train` returns.
+
+    Attributes
+    ----------
+    qualifier : LeadQualifier
+        Fitted on all training windows.
+    community : Community
+    observations : Observations
+        What it was fitted on.
+    report : Report or None
+        How well a model of the earlier windows told the later ones; None where that was not asked for or impossible.
+    bundle : Path
+    run : LoggedRun or None
+        None where no run was to be logged.
+    seconds : float
+        Without the logging.
+    logging_seconds : float
+    peak_memory_mb : float
+    """
+
+    qualifier: LeadQualifier
+    community: Community
+    observations: Observations
+    report: Report | None
+    bundle: Path
+    run: LoggedRun | None
+    seconds: float
+    logging_seconds: float
+    peak_memory_mb: float
+
+
+def train(
+    config: TrainConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+    *,
+    overrides: list[str] | None = None,
+    community: Community | None = None,
+    show_progress: bool = True,
+) -> TrainedRun:
+    """Read, observe, judge on later windows, fit on all, save the bundle, log the run.
+
+    Parameters
+    ----------
+    config : path of a YAML file, mapping or TrainConfig, optional
+        See `docs/training.md` for the keys.
+    overrides : list of str, optional
+        "labels.horizon=120d", applied in order.
+    community : Community, optional
+        Instead of the tables that the configuration names.
+    show_progress : bool
+        A bar in a terminal or notebook, else a line a step, on standard error.
+
+    Returns
+    -------
+    TrainedRun
+        Equal data, configuration and versions give byte-identical bundles.
+
+    Raises
+    ------
+    InputError
+        The configuration cannot be used, or there is no won deal to learn from.
+    OSError
+        The bundle cannot be written.
+
+    Warns
+    -----
+    LeadlightWarning
+        The model could not be judged, or MLflow did not take the run, which is then pending.
+    """
+    settings = TrainConfig.of(config, overrides)
+    began, started_ms = time.monotonic(), time.time_ns() // 1_000_000
+    tracked = settings.tracking
+    # First, so that a wrong share is said before the tables are read.
+    qualifier = qualifier_of(settings)
+    measured: dict[str, float] = {}
+    with Progress(3 + settings.evaluation.enabled + 1 + tracked.enabled, show=show_progress) as progress:
+        progress.step("reading the tables")
+        community = open_community(settings.data) if community is None else community
+        progress.step("pairing members with cutoffs")
+        rows = rows_of(settings, community)
+        measured["seconds.read"] = time.monotonic() - began
+        report = None
+        if settings.evaluation.enabled:
+            progress.step("judging on later windows")
+            report = _judge(settings, qualifier, community, rows)
+            measured["seconds.evaluate"] = time.monotonic() - began - sum(measured.values())
+        progress.step("fitting on all windows")
+        qualifier.fit(community, rows)
+        measured["seconds.fit"] = time.monotonic() - began - sum(measured.values())
+        progress.step("saving the bundle")
+        bundle = Path(settings.bundle)
+        qualifier.save(bundle)
+        seconds, peak = time.monotonic() - began, peak_memory_mb()
+        measured |= {"seconds.total": seconds, "peak_memory_mb": peak}
+        run = None
+        if tracked.enabled:
+            progress.step("logging the run")
+            run = log_run(
+                qualifier,
+                report=report,
+                observations=rows,
+                bundle=bundle,
+                tracking_uri=default_uri(tracked.uri),
+                experiment=tracked.experiment,
+                run_name=tracked.run_name,
+                parameters={"config_digest": settings.digest},
+                config=settings,
+                measured=measured,
+                started_ms=started_ms,
+                note=tracked.note,
+                tags=tracked.tags,
+                artifact_root=tracked.artifact_root,
+                registered_model=tracked.registered_model,
+                include_members=tracked.include_members,
+                patience=tracked.patience,
+            )
+    logging_seconds = time.monotonic() - began - seconds
+    return TrainedRun(qualifier, community, rows, report, bundle, run, seconds, logging_seconds, peak)
+
+
+def _judge(
+    settings: TrainConfig, qualifier: LeadQualifier, community: Community, rows: Observations
+) -> Report | None:
+    """Evaluate a clone on the later part of the rows; None, with a warning, where that is impossible."""
+    try:
+        labelled = rows.labelled()
+        if not (labelled.frame["label"] == 1).any():
+            raise InputError("there is no won deal.")
+        return evaluate(
+            clone(qualifier),
+            community,
+            labelled,
+            settings.evaluation.baselines,
+            share=_share(settings, labelled),
+            rounds=settings.evaluation.rounds,
+            costs=costs_of(settings.decision),
+            excuse=settings.evaluation.excuse,
+        )
+    except LeadlightError as error:
+        warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
+        return None
+
+
+def _share(settings: TrainConfig, rows: Observations) -> float:
+    """Return the capacity as a share of a date's members."""
+    decision = settings.decision
+    if decision.n is None:
+        return decision.share or 0.05
+    per_date = len(rows) / max(int(rows.frame["cutoff"].nunique()), 1)
+    return min(1.0, max(decision.n / max(per_date, 1.0), 1e-9))
