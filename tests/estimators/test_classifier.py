@@ -375,6 +375,51 @@ def test_calibration_reads_only_the_rows_it_is_told_to(rows):
     assert p[asked].mean() == pytest.approx(flipped[asked].mean(), abs=1e-6)
 
 
+def test_a_row_of_weight_three_counts_in_calibration_as_three(rows):
+    X, y, groups = rows
+    weight = np.where(np.arange(len(y)) % 2 == 0, 3.0, 1.0)
+    model = LeadClassifier().fit(X, y, groups=groups, calibrate_on=weight)
+    p = 1 / (1 + np.exp(-model.oof_log_odds_))
+    assert np.average(p, weights=weight) == pytest.approx(np.average(y, weights=weight), abs=1e-6)
+    assert p.mean() != pytest.approx(y.mean(), abs=1e-4)
+
+
+def test_calibration_weights_matter_by_their_ratios_alone(rows):
+    X, y, groups = rows
+    asked = np.arange(len(y)) % 2 == 0
+    flags = LeadClassifier().fit(X, y, groups=groups, calibrate_on=asked).calibration_
+    found = LeadClassifier().fit(X, y, groups=groups, calibrate_on=asked * 8.0).calibration_
+    assert (found.slope, found.intercept) == (flags.slope, flags.intercept)
+    np.testing.assert_allclose(found.covariance, flags.covariance)
+
+
+@pytest.mark.parametrize("wrong", [-1.0, np.nan, np.inf])
+def test_a_calibration_weight_is_finite_and_not_negative(rows, wrong):
+    X, y, _ = rows
+    with pytest.raises(InputError, match="calibrate_on must be finite"):
+        LeadClassifier().fit(X, y, calibrate_on=np.where(np.arange(len(y)) == 3, wrong, 1.0))
+
+
+def test_calibrate_on_holds_no_text(rows):
+    X, y, _ = rows
+    with pytest.raises(InputError, match="calibrate_on holds"):
+        LeadClassifier().fit(X, y, calibrate_on=np.full(len(y), "yes"))
+
+
+def test_only_text_or_few_rows_bring_stumps(rows):
+    X, y, _ = rows
+    few = LeadClassifier().fit(X[:300], y[:300])
+    rng = np.random.default_rng(0)
+    many = rng.normal(size=(2_100, 2))
+    label = (many[:, 0] + rng.normal(size=2_100) > 1.5).astype(float)
+    text = {"a": many[:, 0], "b": np.where(many[:, 1] > 0, "up", "down")}
+    numbers = LeadClassifier().fit(many, label)
+    assert list(few.settings_["rounds"]) == ["plain", "extra", "stumps"]
+    assert list(numbers.settings_["rounds"]) == ["plain", "extra"]
+    assert numbers.weights_[2] == 0
+    assert list(LeadClassifier().fit(pd.DataFrame(text), label).settings_["rounds"])[2:] == ["stumps"]
+
+
 def test_fitting_is_quiet(rows):
     X, y, groups = rows
     with warnings.catch_warnings():

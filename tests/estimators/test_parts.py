@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from leadlight.estimators import LeadClassifier
 from leadlight.estimators.forest import KINDS, Grower, dataset, join, tree_settings
 from leadlight.estimators.hist import HistGrower
-from leadlight.estimators.parts import PRIOR, best_rounds, best_weights
+from leadlight.estimators.parts import PRIOR, best_rounds, best_weights, log_loss
 from leadlight.estimators.ridge import fit_linear, fit_ridges
 from leadlight.kernels.linear import signed_log
 from leadlight.kernels.trees import margin
@@ -63,12 +63,13 @@ def test_joined_boosters_add_up_by_weight(rows):
     settings = tree_settings(100, len(y), 4)
     data = dataset(X, y, weight, settings["max_bin"])
     growers = [Grower(data, settings, kind, 7, 1) for kind in KINDS]
-    for grower, rounds in zip(growers, (5, 3), strict=True):
+    for grower, rounds in zip(growers, (5, 3, 2), strict=True):
         grower.grow(rounds)
-    joined = join([grower.booster for grower in growers], [0.25, 0.75])
-    expected = 0.25 * growers[0].margin(X) + 0.75 * growers[1].margin(X)
+    shares = [0.25, 0.5, 0.25]
+    joined = join([grower.booster for grower in growers], shares)
+    expected = sum(share * grower.margin(X) for share, grower in zip(shares, growers, strict=True))
     np.testing.assert_allclose(joined.predict(X, raw_score=True), expected, atol=1e-12)
-    assert joined.num_trees() == 8
+    assert joined.num_trees() == 10
     assert np.array_equal(
         margin(parse_lightgbm(joined.model_to_string()), X), joined.predict(X, raw_score=True)
     )
@@ -100,7 +101,7 @@ def test_the_classifier_takes_scikit_learns_booster(rows):
     model = LeadClassifier(booster="hist_gradient_boosting").fit(X, y)
     assert type(model.booster_).__name__ == "HistGradientBoostingClassifier"
     assert np.array_equal(margin(model.model_.trees, X), model.booster_.decision_function(X))
-    assert model.weights_[1] == 0
+    assert model.weights_[1:3] == (0, 0)
 
 
 def test_growing_stops_once_more_trees_are_worse():
@@ -114,17 +115,37 @@ def test_growing_stops_once_more_trees_are_worse():
     assert (rounds, found.tolist(), asked) == (2, [1.0, 1.0], [1, 2, 4])
 
 
-@pytest.mark.parametrize(("won", "near"), [(0, PRIOR), (10**9, (0.0, 0.0, 1.0))])
+@pytest.mark.parametrize(("won", "near"), [(0, PRIOR), (10**9, (0.0, 0.0, 0.0, 1.0))])
 def test_weights_follow_the_measurement_as_far_as_won_accounts_allow(won, near):
     y = np.array([0.0, 1.0])
-    margins = [np.zeros(2), np.zeros(2), np.array([-1.0, 1.0])]
+    margins = [np.zeros(2), np.zeros(2), np.zeros(2), np.array([-1.0, 1.0])]
     assert best_weights(margins, y, np.ones(2), won) == pytest.approx(near, abs=1e-6)
 
 
 def test_a_part_that_is_not_there_weighs_nothing():
-    weights = best_weights([np.zeros(2), None, np.zeros(2)], np.array([0.0, 1.0]), np.ones(2), 50)
+    weights = best_weights(
+        [np.zeros(2), None, np.zeros(2), np.zeros(2)], np.array([0.0, 1.0]), np.ones(2), 50
+    )
     assert weights[1] == 0
     assert sum(weights) == pytest.approx(1)
+
+
+def test_the_weights_lose_no_more_than_any_other_choice():
+    rng = np.random.default_rng(3)
+    y = (rng.random(300) < 0.3).astype(float)
+    margins = [(y - 0.5) * scale + rng.normal(size=300) for scale in (0.5, 1.0, 1.5, 0.2)]
+    weight = rng.uniform(0.5, 2.0, 300)
+    found = log_loss(np.array(best_weights(margins, y, weight, 10**9)) @ np.stack(margins), y, weight)
+    others = rng.dirichlet(np.ones(4), 2_000)
+    assert found <= min(log_loss(other @ np.stack(margins), y, weight) for other in others) + 1e-4
+
+
+def test_stumps_join_no_columns(rows):
+    X, y, weight = rows
+    settings = tree_settings(100, len(y), 4)
+    grower = Grower(dataset(X, y, weight, settings["max_bin"]), settings, "stumps", 0, 1)
+    grower.grow(20)
+    assert all(tree["num_leaves"] <= 2 for tree in grower.booster.dump_model()["tree_info"])
 
 
 def test_a_bounded_coefficient_does_not_leave_its_side_as_the_penalty_weakens():

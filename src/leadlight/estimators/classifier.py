@@ -1,4 +1,4 @@
-"""LeadClassifier: small trees of two kinds and a ridge, blended in log-odds and calibrated out of fold."""
+"""LeadClassifier: small trees of three kinds and a ridge, blended in log-odds and calibrated out of fold."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from leadlight.errors import InputError, LeadlightWarning, SchemaError, closest
 from leadlight.estimators.calibration import FEW_POSITIVES, NONE, fit_sigmoid, latest_rows
 from leadlight.estimators.encoder import Encoder, learn_levels
 from leadlight.estimators.folds import measure
-from leadlight.estimators.forest import tree_settings
+from leadlight.estimators.forest import FEW_ROWS, tree_settings
 from leadlight.estimators.inputs import (
     Infinite,
     check_fitted,
@@ -47,7 +47,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         Map from margin to log-odds, fitted on out-of-fold margins of the latest times that hold 100 positive rows.
         Below 20 positive groups only its intercept is fitted.
     ridge : float, optional
-        Inverse strength of the ridge penalty; None chooses one of five by out-of-fold log loss.
+        Inverse strength of the ridge penalty; None chooses one of six by out-of-fold log loss.
     booster : {"lightgbm", "hist_gradient_boosting"}, default="lightgbm"
         What grows the trees; the second is scikit-learn's.
     monotone : mapping of column to -1 or 1, optional
@@ -75,7 +75,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (2,)
         The second is the positive class.
     booster_ : lightgbm.Booster
-        The trees of both kinds in one, on columns f0..fn; with columns of categories, on those of `tree_features`.
+        The trees of all kinds in one, on columns f0..fn; with columns of categories, on those of `tree_features`.
         scikit-learn's HistGradientBoostingClassifier where that was asked for.
     model_ : leadlight.runtime.Model
         The arithmetic that serves: predict_proba delegates to it.
@@ -83,8 +83,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         Weight of the linear part.
     settings_ : dict
         Size and number of the trees and strength of the ridge, as they were chosen.
-    weights_ : tuple of three floats
-        Weights of plain trees, of trees with random thresholds, and of the ridge.
+    weights_ : tuple of four floats
+        Weights of plain trees, of trees with random thresholds, of trees with a single split (only in tables with
+        categories, or of few rows), and of the ridge.
     levels_ : tuple
         The known values of each column of categories, None for a column of numbers.
     oof_log_odds_ : ndarray of shape (n,)
@@ -144,11 +145,12 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         y : array of shape (n,)
             Two classes; rows without a label are dropped and counted.
         sample_weight : array of shape (n,), optional
-            Training weights; calibration is unweighted.
+            Training weights; calibration does not know them.
         groups, times : array of shape (n,), optional
             Account and time of each row; default to the index levels member_id and cutoff of a frame.
-        calibrate_on : bool array of shape (n,), optional
-            Rows on which calibration may be fitted, such as those that sales approached.
+        calibrate_on : bool or float array of shape (n,), optional
+            Rows on which calibration may be fitted, such as those that sales approached. A number is the weight of its row
+            there, such as 1 / propensity of the approach; 0 leaves it out.
 
         Raises
         ------
@@ -219,7 +221,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.settings_ = {**recipe.settings, "rounds": dict(zip(recipe.kinds, mixture.rounds, strict=False))}
         self.settings_["ridge"] = mixture.strength if self.blend else None
         self.weights_ = mixture.weights
-        self.blend_weight_ = mixture.weights[2]
+        self.blend_weight_ = mixture.weights[-1]
         self.booster_, trees = whole.trees(mixture)
         linear = whole.ridges([mixture.strength])[0] if self.blend else None
         self.calibration_ = NONE
@@ -248,11 +250,13 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         if any(levels is not None for levels in self.levels_):
             encoder = Encoder(self.levels_, data.X[used])
         columns = self.n_features_in_ if encoder is None else len(encoder.tree_columns)
+        statistics = encoder is not None and encoder.has_statistics
         return Recipe(
             booster=self.booster,
-            settings=tree_settings(self.n_positive_groups_, len(used), columns),
+            settings=tree_settings(self.n_positive_groups_, len(used), columns, statistics),
             encoder=encoder,
             signs=self._signs(),
+            stumps=encoder is not None or len(used) <= FEW_ROWS,
             ridge=self.blend,
             seed=self.random_state,
             threads=1,
@@ -279,10 +283,10 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     def _calibrate(self, data: Rows, margin: Values) -> None:
         if self.calibration is None:
             return
-        asked = np.where(data.calibrate_on, data.y, 0.0)
-        rows = data.calibrate_on & latest_rows(data.times, asked, data.groups)
+        weight, asked = data.calibrate_on, data.calibrate_on > 0
+        rows = asked & latest_rows(data.times, np.where(asked, data.y, 0.0), data.groups)
         if not 0 < data.y[rows].sum() < rows.sum():
-            rows = np.ones(len(data.y), bool)
+            weight, rows = np.ones(len(data.y)), np.ones(len(data.y), bool)
         found = len(np.unique(data.groups[rows & (data.y > 0)]))
         if found < FEW_POSITIVES <= self.n_positive_groups_:
             warnings.warn(
@@ -292,7 +296,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
                 stacklevel=3,
             )
         self.calibration_ = fit_sigmoid(
-            margin[rows], data.y[rows], np.ones(int(rows.sum())), data.groups[rows]
+            margin[rows], data.y[rows], weight[rows] / weight[rows].mean(), data.groups[rows]
         )
 
     def decision_function(self, X: Any) -> Values:

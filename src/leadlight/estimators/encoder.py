@@ -159,22 +159,22 @@ class Encoder:
         return Encoding(self.levels, self.source, np.array(start, dtype=np.int64), values)
 
     def training(
-        self, raw: Values, y: Values, weight: Values, groups: NDArray[Any], seed: int, served: Encoding
+        self, raw: Values, served: Values, y: Values, weight: Values, groups: NDArray[Any], seed: int
     ) -> Values:
-        """Return the tree columns of training rows: as `served` has them, but with ordered statistics.
+        """Return the tree columns of training rows: as they are served, but with ordered statistics.
 
         Parameters
         ----------
         raw : float64 array of shape (n, columns)
+        served : float64 array of shape (n, encoded columns)
+            The same rows, encoded as in serving.
         y, weight : float64 arrays of shape (n,)
         groups : array of shape (n,)
             Rows of one group see none of each other's labels.
         seed : int
             Of the order.
-        served : Encoding
-            Of the same rows.
         """
-        encoded = served.encode(raw)
+        encoded = served.copy()
         order = _random_order(groups, seed)
         for j, part in enumerate(self._parts):
             if part.kind == "statistic":

@@ -9,7 +9,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from leadlight.estimators.forest import MARKS
+from leadlight.estimators.forest import KINDS, MARKS
 from leadlight.estimators.learner import Learner, Recipe, linear_margins
 from leadlight.estimators.parts import STRENGTHS, Mixture, best_rounds, best_weights, log_loss, prior_weights
 from leadlight.estimators.rows import Rows
@@ -49,7 +49,7 @@ def measure(
     """
     splits = folds_of(data, n_folds, won, recipe.seed)
     strengths = STRENGTHS if strength is None else (strength,)
-    there = (True, len(recipe.kinds) > 1, recipe.ridge)
+    there = (*(kind in recipe.kinds for kind in KINDS), recipe.ridge)
     if not splits:
         rounds = (USUAL_ROUNDS,) * len(recipe.kinds)
         return Mixture(rounds, USUAL_STRENGTH if strength is None else strength, prior_weights(there)), None
@@ -63,7 +63,7 @@ def measure(
                 margins[test] = part
             return margins
 
-        rounds, found = (), list[Values | None]([None, None, None])
+        rounds, found = (), list[Values | None]([None] * len(there))
         for k, kind in enumerate(recipe.kinds):
 
             def grow(mark: int, kind: str = kind) -> Values:
@@ -75,7 +75,7 @@ def measure(
         if recipe.ridge:
             ridges = gathered(lambda fold: fold.ridges(strengths), len(strengths))
             losses = [log_loss(ridges[:, k], data.y, data.weight) for k in range(len(strengths))]
-            best, found[2] = strengths[int(np.argmin(losses))], ridges[:, int(np.argmin(losses))]
+            best, found[-1] = strengths[int(np.argmin(losses))], ridges[:, int(np.argmin(losses))]
     weights = best_weights(found, data.y, data.weight, won)
     margin = sum(
         (w * part for w, part in zip(weights, found, strict=True) if part is not None), np.zeros(len(data.y))

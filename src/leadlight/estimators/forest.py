@@ -13,8 +13,16 @@ from leadlight.errors import BundleError
 
 Values = NDArray[np.float64]
 
-KINDS: Final = ("plain", "extra")
-"""Boosters that search each split, and boosters that draw one threshold for each column and keep the best of those."""
+KINDS: Final = ("plain", "extra", "stumps")
+"""Boosters that search each split; that draw one threshold for each column and keep the best of those; and of trees with a
+single split, which add up columns without joining them."""
+
+OF_KIND: Final[dict[str, dict[str, Any]]] = {
+    "plain": {},
+    "extra": {"extra_trees": True},
+    # A tree of two leaves learns less than one of eight: it may go further each time.
+    "stumps": {"num_leaves": 2, "learning_rate": 0.1},
+}
 
 MARKS: Final = (40, 80, 160, 320)
 """Numbers of trees that are compared out of fold."""
@@ -23,7 +31,11 @@ FEW, MANY = 500, 10_000
 """Won accounts between which the trees grow."""
 
 
-def tree_settings(won: int, rows: int, columns: int) -> dict[str, Any]:
+FEW_ROWS = 2_000
+"""Up to so many rows there are stumps in tables of numbers alone, too: they cost little, and joint effects cannot be seen."""
+
+
+def tree_settings(won: int, rows: int, columns: int, statistics: bool = False) -> dict[str, Any]:
     """Return LightGBM's parameters: complexity follows won accounts, not rows.
 
     Parameters
@@ -32,6 +44,8 @@ def tree_settings(won: int, rows: int, columns: int) -> dict[str, Any]:
         Won accounts.
     rows, columns : int
         Of what the trees are fitted to.
+    statistics : bool, default=False
+        Whether target statistics are among the columns.
     """
     grown = float(np.clip(np.log(max(won, 1) / FEW) / np.log(MANY / FEW), 0.0, 1.0))
     return {
@@ -40,7 +54,8 @@ def tree_settings(won: int, rows: int, columns: int) -> dict[str, Any]:
         # Twenty rows a leaf leave nothing to split in a small table.
         "min_data_in_leaf": max(2, min(20, rows // 40)),
         "feature_fraction": max(0.25, min(0.5, 20 / max(columns, 1))),
-        "bagging_fraction": 0.7,
+        # The order of each bag's statistics makes its trees differ already.
+        "bagging_fraction": 0.9 if statistics else 0.7,
         "bagging_freq": 1,
         "lambda_l2": 3.0,
         "max_bin": 63,
@@ -65,7 +80,7 @@ class Grower:
     data : lightgbm.Dataset
     settings : dict
         Of `tree_settings`, and what the user adds.
-    kind : {"plain", "extra"}
+    kind : {"plain", "extra", "stumps"}
     seed, threads : int
     """
 
@@ -79,9 +94,8 @@ class Grower:
             "deterministic": True,
             "force_row_wise": True,
             "num_threads": threads,
-            "extra_trees": kind == "extra",
         }
-        self.booster = lgb.Booster({**fixed, **settings}, data)
+        self.booster = lgb.Booster({**fixed, **settings, **OF_KIND[kind]}, data)
         self._rounds = self._read = 0
         self._margin: Values | float = 0.0
 
@@ -106,7 +120,7 @@ class Grower:
         return np.asarray(self._margin)
 
 
-def dataset(X: Values, y: Values, weight: Values, max_bin: int) -> lgb.Dataset:
+def dataset(X: Values, y: Values, weight: Values, max_bin: int, threads: int = 1) -> lgb.Dataset:
     """Return rows as LightGBM reads them, columns f0..fn; several boosters may share it."""
     names = [f"f{j}" for j in range(X.shape[1])]
     return lgb.Dataset(
@@ -115,7 +129,8 @@ def dataset(X: Values, y: Values, weight: Values, max_bin: int) -> lgb.Dataset:
         weight=weight,
         feature_name=names,
         # A shared set must not drop columns that one booster's leaf size could not split.
-        params={"verbosity": -1, "max_bin": max_bin, "feature_pre_filter": False},
+        # Without a number of threads it sorts small tables with all of them, and they wait for each other.
+        params={"verbosity": -1, "max_bin": max_bin, "feature_pre_filter": False, "num_threads": threads},
         free_raw_data=False,
     )
 

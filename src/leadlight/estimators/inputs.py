@@ -127,6 +127,17 @@ def per_row(values: Any, rows: int, name: str) -> NDArray[Any]:
     return found
 
 
+def shares(values: NDArray[Any], name: str) -> Values:
+    """Return flags or weights as weights of which 0 leaves a row out; refuse negative and missing ones."""
+    try:
+        found = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} holds {values.dtype}; give True and False, or weights.") from error
+    if not np.isfinite(found).all() or (found < 0).any():
+        raise InputError(f"{name} must be finite and not negative; 0 or False leaves a row out.")
+    return found
+
+
 def index_level(X: Any, level: str) -> NDArray[Any] | None:
     """Return a level of a frame's index, None where there is none of that name."""
     index = getattr(X, "index", None)

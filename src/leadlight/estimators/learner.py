@@ -35,6 +35,8 @@ class Recipe:
         None where every column is a number.
     signs : int64 array of shape (columns,)
         Direction that each raw column must keep, 0 for any.
+    stumps : bool
+        Whether there are trees with a single split.
     ridge : bool
         Whether there is a linear part.
     seed, threads : int
@@ -44,6 +46,7 @@ class Recipe:
     settings: dict[str, Any]
     encoder: Encoder | None
     signs: NDArray[np.int64]
+    stumps: bool
     ridge: bool
     seed: int
     threads: int
@@ -51,7 +54,9 @@ class Recipe:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of boosters."""
-        return KINDS if self.booster == "lightgbm" else KINDS[:1]
+        if self.booster != "lightgbm":
+            return KINDS[:1]
+        return KINDS if self.stumps else KINDS[:2]
 
 
 class Learner:
@@ -88,12 +93,14 @@ class Learner:
             for k, kind in enumerate(recipe.kinds):
                 seed = recipe.seed + 1_000 * bag + 100_000 * k
                 rows = self.encoded[:, self.tree_columns]
-                if encoder is not None and self.encoding is not None and statistics:
-                    rows = encoder.training(X, y, weight, groups, seed, self.encoding)
+                if encoder is not None and statistics:
+                    rows = encoder.training(X, self.encoded, y, weight, groups, seed)
                 if recipe.booster != "lightgbm":
                     self._growers[kind].append(HistGrower(rows, y, weight, self._settings(), seed))
                     continue
-                data = dataset(rows, y, weight, recipe.settings["max_bin"]) if shared is None else shared
+                data = shared
+                if data is None:
+                    data = dataset(rows, y, weight, recipe.settings["max_bin"], recipe.threads)
                 # Without statistics every bag reads the same rows: they are sorted into bins once.
                 shared = None if statistics else data
                 self._growers[kind].append(Grower(data, self._settings(), kind, seed, recipe.threads))

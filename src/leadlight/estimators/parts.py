@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Weights = tuple[float, float, float, float]
 
-STRENGTHS = (0.002, 0.005, 0.02, 0.1, 0.5)
+STRENGTHS = (0.0005, 0.002, 0.01, 0.05, 0.2, 1.0)
 """Inverse strengths of the ridge that are compared."""
 
-PRIOR = (0.35, 0.35, 0.3)
-"""Weights of plain trees, extra trees and ridge before anything was measured."""
+PRIOR = (0.25, 0.25, 0.2, 0.3)
+"""Weights of plain trees, extra trees, stumps and ridge before anything was measured."""
+
+WITHOUT_STUMPS = (0.35, 0.35, 0.0, 0.3)
+"""The same, where there are no stumps."""
 
 SHRINK = 100.0
 """Won accounts at which the weights follow what was measured as much as the prior."""
 
-_STEPS = 10
+_STEPS = (0.2, 0.05)
 
 
 @dataclass(frozen=True)
@@ -32,13 +37,13 @@ class Mixture:
         Trees of each kind.
     strength : float
         Inverse strength of the ridge.
-    weights : tuple of three floats
-        Of plain trees, extra trees and ridge; they sum to one.
+    weights : tuple of four floats
+        Of plain trees, extra trees, stumps and ridge; they sum to one.
     """
 
     rounds: tuple[int, ...]
     strength: float
-    weights: tuple[float, float, float]
+    weights: Weights
 
 
 def log_loss(margin: Values, y: Values, weight: Values) -> float:
@@ -68,36 +73,53 @@ def best_rounds(
     return rounds, margin
 
 
-def best_weights(
-    margins: Sequence[Values | None], y: Values, weight: Values, won: int
-) -> tuple[float, float, float]:
-    """Return weights of plain trees, extra trees and ridge that lose least, shrunk to the prior where won accounts are few.
+def best_weights(margins: Sequence[Values | None], y: Values, weight: Values, won: int) -> Weights:
+    """Return the weights of the parts that lose least, shrunk to the prior where won accounts are few.
 
     Parameters
     ----------
-    margins : three float64 arrays of shape (n,) or None
-        None for a part that is not there; its weight is 0.
+    margins : four float64 arrays of shape (n,) or None
+        Of plain trees, extra trees, stumps and ridge; None for a part that is not there; its weight is 0.
     y, weight : float64 arrays of shape (n,)
     won : int
         Won accounts.
     """
     there = [margin is not None for margin in margins]
-    known = [np.zeros(len(y)) if margin is None else margin for margin in margins]
+    known = np.stack([np.zeros(len(y)) if margin is None else margin for margin in margins])
     prior = np.array(prior_weights(there))
-    grid = [
-        np.array([a, b, _STEPS - a - b]) / _STEPS
-        for a in range(_STEPS + 1)
-        for b in range(_STEPS + 1 - a)
-        if (there[0] or not a) and (there[1] or not b) and (there[2] or a + b == _STEPS)
-    ]
-    losses = [log_loss(w[0] * known[0] + w[1] * known[1] + w[2] * known[2], y, weight) for w in grid]
     trust = won / (won + SHRINK)
-    first, second, third = (trust * grid[int(np.argmin(losses))] + (1 - trust) * prior).tolist()
-    return first, second, third
+    mixed = trust * _descend(known, prior, there, y, weight) + (1 - trust) * prior
+    plain, extra, stumps, ridge = mixed.tolist()
+    return plain, extra, stumps, ridge
 
 
-def prior_weights(there: Sequence[bool]) -> tuple[float, float, float]:
+def _descend(known: Values, start: Values, there: Sequence[bool], y: Values, weight: Values) -> Values:
+    """Move weight from one part to another, a step at a time, as long as that loses less.
+
+    The loss is convex in the weights, so that the way down ends near the least.
+    """
+    best, parts = start, [k for k, present in enumerate(there) if present]
+    least = log_loss(best @ known, y, weight)
+    for step in _STEPS:
+        moved = True
+        while moved:
+            moved = False
+            for giver, taker in permutations(parts, 2):
+                amount = min(step, float(best[giver]))
+                if amount <= 0.0:
+                    continue
+                trial = best.copy()
+                trial[giver] -= amount
+                trial[taker] += amount
+                loss = log_loss(trial @ known, y, weight)
+                # A gain that rounding could have made is none.
+                if loss < least - 1e-12:
+                    best, least, moved = trial, loss, True
+    return best
+
+
+def prior_weights(there: Sequence[bool]) -> Weights:
     """Return the weights before anything was measured, of the parts that are there."""
-    prior = np.array(PRIOR) * np.asarray(there)
-    first, second, third = (prior / prior.sum()).tolist()
-    return first, second, third
+    prior = np.array(PRIOR if there[2] else WITHOUT_STUMPS) * np.asarray(there)
+    plain, extra, stumps, ridge = (prior / prior.sum()).tolist()
+    return plain, extra, stumps, ridge

@@ -114,6 +114,7 @@ def _refit(
         settings=settings,
         encoder=None,
         signs=classifier._signs(),
+        stumps="stumps" in classifier.settings_["rounds"],
         ridge=classifier.blend,
         seed=seed,
         threads=1,

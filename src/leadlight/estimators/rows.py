@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.errors import InputError
-from leadlight.estimators.inputs import Infinite, index_level, labels, matrix, per_row, weights
+from leadlight.estimators.inputs import Infinite, index_level, labels, matrix, per_row, shares, weights
 from leadlight.runtime.encoding import Levels
 
 Values = NDArray[np.float64]
@@ -28,7 +28,7 @@ class Rows:
     fit_weight: Values
     groups: NDArray[Any]
     times: NDArray[Any] | None
-    calibrate_on: NDArray[np.bool_]
+    calibrate_on: Values
     classes: NDArray[Any]
     kept: NDArray[np.bool_]
     rows: int
@@ -63,10 +63,10 @@ class Rows:
         group = index_level(X, "member_id") if groups is None else per_row(groups, rows, "groups")
         group = np.arange(rows) if group is None else group
         time = index_level(X, "cutoff") if times is None else per_row(times, rows, "times")
-        mask = (
-            np.ones(rows, bool)
+        calibrated = (
+            np.ones(rows)
             if calibrate_on is None
-            else per_row(calibrate_on, rows, "calibrate_on").astype(bool)
+            else shares(per_row(calibrate_on, rows, "calibrate_on"), "calibrate_on")
         )
         _, group_codes = np.unique(group.astype(str) if group.dtype == object else group, return_inverse=True)
         return cls(
@@ -76,7 +76,7 @@ class Rows:
             thinned(coded[known], weight[known], seed),
             group_codes[known],
             None if time is None else time[known],
-            mask[known],
+            calibrated[known],
             classes,
             known,
             rows,

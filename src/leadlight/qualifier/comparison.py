@@ -16,7 +16,7 @@ from leadlight.estimators.calibration import fit_sigmoid
 from leadlight.estimators.folds import USUAL_STRENGTH
 from leadlight.estimators.forest import tree_settings
 from leadlight.estimators.learner import Learner, Recipe
-from leadlight.estimators.parts import PRIOR
+from leadlight.estimators.parts import WITHOUT_STUMPS
 from leadlight.evaluation.views import view_weights
 from leadlight.observations import Observations
 from leadlight.qualifier.selection import Selection, choose, contacted, training_weight
@@ -214,6 +214,7 @@ def _quick_margin(X: Values, y: Values, weight: Values, groups: NDArray[Any], la
         settings=tree_settings(won, len(y), X.shape[1]),
         encoder=None,
         signs=np.zeros(X.shape[1], np.int64),
+        stumps=False,
         ridge=True,
         seed=0,
         threads=1,
@@ -222,7 +223,7 @@ def _quick_margin(X: Values, y: Values, weight: Values, groups: NDArray[Any], la
         learner = Learner(recipe, X, y, weight, groups, most_bags=1)
         parts = [learner.tree_margin(kind, ROUNDS, later) for kind in recipe.kinds]
         parts += [ridge.margin(later) for ridge in learner.ridges([USUAL_STRENGTH])]
-    margin: Values = np.average(parts, axis=0, weights=PRIOR)
+    margin: Values = np.average(parts, axis=0, weights=[w for w in WITHOUT_STUMPS if w])
     return margin
 
 
