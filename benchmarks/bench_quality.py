@@ -59,6 +59,7 @@ def arguments() -> argparse.Namespace:
     found.add_argument("--threads", type=int, default=2)
     found.add_argument("--leads", type=Path, default=LEADS, help="folder of the lead tables")
     found.add_argument("--retry", action="store_true", help="run again what failed in an earlier run")
+    found.add_argument("--seeds", help="communities of 'capped points', in place of the period's: '301,302'")
     found.add_argument("--list", action="store_true", help="print the names of cases and contestants")
     found.add_argument("--out", type=Path, help="write the tables to this file, too")
     return found.parse_args()
@@ -116,7 +117,10 @@ def main() -> None:
     if judgements:
         show(tables.summary(judgements))
     if not wanted or capped_points.NAME.startswith(tuple(wanted)):
-        show(capped_points.table(given.period, given.threads, say))
+        seeds = (
+            [int(seed) for seed in given.seeds.split(",")] if given.seeds else Simulator.SEEDS[given.period]
+        )
+        show(capped_points.table(seeds, given.threads, say))
 
 
 if __name__ == "__main__":

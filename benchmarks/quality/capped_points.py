@@ -1,11 +1,11 @@
 """LeadQualifier beside hand-set points, on the simulated community as it comes, judged by who would have bought."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 from quality.case import BUILD, all_code
-from quality.communities import Simulator, of_truth
+from quality.communities import of_truth
 from quality.environments import OURS
 
 import leadlight as ll
@@ -85,9 +85,9 @@ def fit_and_score(seed: int, threads: int) -> pd.DataFrame:
     )
 
 
-def table(period: str, threads: int, say: Callable[[str], None]) -> list[str]:
+def table(seeds: Sequence[int], threads: int, say: Callable[[str], None]) -> list[str]:
     """Return the table: each figure over all communities, with its interval over accounts, beside what must hold."""
-    found = [Judged.of(seed, threads, say) for seed in Simulator.SEEDS[period]]
+    found = [Judged.of(seed, threads, say) for seed in seeds]
     buyers = sum(int(j.buys.sum()) for j in found)
     unseen = sum(int((j.buys & j.never).sum()) for j in found)
     asked = sum(int(j.contacted.sum()) for j in found)

@@ -104,3 +104,18 @@ def test_buying_tags_know_nothing_before_their_time(community):
 def test_what_cannot_be_marked_is_refused(mark, message):
     with pytest.raises(InputError, match=message):
         mark()
+
+
+def test_tags_that_were_not_known_before_earn_no_points():
+    learned = CORPORATE_COMMUNITY.with_buying_tags("pricing", points=False)
+    assert learned.behaviours[0].points == CORPORATE_COMMUNITY.behaviours[0].points
+    assert (
+        learned.behaviours[0].features
+        == CORPORATE_COMMUNITY.with_buying_tags("pricing").behaviours[0].features
+    )
+
+
+def test_a_catalogue_says_whether_it_reads_tags_and_knows_which_speak_of_buying():
+    assert (PASSIVE_CANDIDATE.reads_tags, PASSIVE_CANDIDATE.knows_buying_tags) == (False, False)
+    assert (CORPORATE_COMMUNITY.reads_tags, CORPORATE_COMMUNITY.knows_buying_tags) == (True, False)
+    assert MARKED.knows_buying_tags

@@ -112,6 +112,12 @@ def test_calibration_goes_back_until_enough_accounts_won():
     assert set(times[latest_rows(times, y, two_at_each_time)]) == set(range(10))
 
 
+def test_half_of_fewer_than_two_hundred_positives_are_enough():
+    times = np.repeat(np.arange(10), 50)
+    y = np.tile(np.repeat([1.0, 0.0], [12, 38]), 10)
+    assert set(times[latest_rows(times, y, np.arange(500))]) == {5, 6, 7, 8, 9}
+
+
 def test_with_few_positives_all_times_are_read():
     times = np.arange(50)
     assert latest_rows(times, (times % 5 == 0).astype(float), times).all()

@@ -13,6 +13,7 @@ from leadlight import LeadClassifier, LeadQualifier, Observations, build_feature
 from leadlight.errors import InputError, LeadlightWarning
 from leadlight.explain.report import write_report
 from leadlight.qualifier import comparison
+from leadlight.qualifier.colleagues import with_colleagues
 from leadlight.qualifier.comparison import ENOUGH_BUYERS, Slice, comparable, compare, quick_log_odds, select
 from leadlight.qualifier.selection import choose, training_weight
 
@@ -69,6 +70,7 @@ def test_the_estimand_says_what_was_calibrated_on(community, catalogue, selectio
     p = 1 / (1 + np.exp(-fitted.classifier_.oof_log_odds_))
     label = (every.frame["label"] == 1).to_numpy()
     base = (every.frame["contacted"] == True).to_numpy(bool) if asked else np.ones(len(label), bool)  # noqa: E712
+    base = base & ~with_colleagues(every, label.astype(float))[2]
     assert p[base].mean() == pytest.approx(label[base].mean(), rel=1e-3)
 
 
@@ -280,7 +282,8 @@ def test_auto_fits_what_it_chose(community, observations, catalogue, monkeypatch
     monkeypatch.setattr(comparison, "compare", decided)
     auto = fitted(catalogue, community, observations)
     assert auto.selection_ == chosen
-    assert np.array_equal(auto.training_[2], training_weight(chosen, observations))
+    taught, share, _ = with_colleagues(observations, (observations.frame["label"] == 1).to_numpy(float))
+    assert np.array_equal(auto.training_[2], training_weight(chosen, observations, taught, share))
     assert "| approached" in auto.estimand_
 
 

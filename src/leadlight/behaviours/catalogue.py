@@ -171,7 +171,17 @@ class Catalogue:
             self.name,
         )
 
-    def with_buying_tags(self, *tags: str) -> Catalogue:
+    @property
+    def reads_tags(self) -> bool:
+        """Whether a behaviour measures tags."""
+        return any(_of_tags(f) for b in self.behaviours for f in b.features)
+
+    @property
+    def knows_buying_tags(self) -> bool:
+        """Whether buying tags are marked."""
+        return any(getattr(f, "total", None) == buying.TOTAL for b in self.behaviours for f in b.features)
+
+    def with_buying_tags(self, *tags: str, points: bool = True) -> Catalogue:
         """Return a copy that knows which tags speak of buying, such as "pricing" and "migration".
 
         The first behaviour that reads tags then measures each of them and all together: counts, share of all tags,
@@ -182,6 +192,8 @@ class Catalogue:
         ----------
         *tags : str
             As they stand in the log.
+        points : bool, default=True
+            A use earns hand-set points, too. Not where deals chose the tags: points are what was known before.
 
         Raises
         ------
@@ -195,8 +207,7 @@ class Catalogue:
         10
         """
         features = buying.buying_features(tags)
-        every = [f for b in self.behaviours for f in b.features]
-        if any(getattr(f, "total", None) == buying.TOTAL for f in every):
+        if self.knows_buying_tags:
             raise InputError(f"{self.name!r} has buying tags already; name all of them in one call.")
         reads = next((b for b in self.behaviours if any(_of_tags(f) for f in b.features)), None)
         if reads is None:
@@ -204,10 +215,10 @@ class Catalogue:
                 f"No behaviour of {self.name!r} reads tags; add one that does, such as "
                 "Behaviour('reads', (Count(by='tag'),), reason='looked into {tag.*}')."
             )
-        points = reads.points
-        if points is not None:
-            points = HandSetPoints(points.each, points.units + buying.UNITS, points.cap)
-        return self.extended(reads.name, features, reason=buying.REASONS, points=points)
+        earned = reads.points
+        if earned is not None and points:
+            earned = HandSetPoints(earned.each, earned.units + buying.UNITS, earned.cap)
+        return self.extended(reads.name, features, reason=buying.REASONS, points=earned)
 
     def compile(
         self, community: VocabularySource, before: Moment | None = None, *, min_members: int = 20

@@ -16,7 +16,7 @@ FEW_POSITIVES = 20
 """Below this many positive groups the slope stays 1 and only the intercept is fitted."""
 
 ENOUGH_POSITIVES = 100
-"""The latest cutoffs that hold this many positive rows are calibrated on; all, where there are fewer."""
+"""The latest cutoffs that hold this many positive rows are calibrated on, or half of them where that is fewer."""
 
 SMALLEST_SLOPE = 0.05
 
@@ -28,7 +28,9 @@ def latest_rows(
 ) -> NDArray[np.bool_]:
     """Mark the rows of the latest times that hold `enough` positives and enough positive groups for a slope, or all.
 
-    A hundred rows may belong to five accounts, and five accounts cannot say what the slope is.
+    A hundred rows may belong to five accounts, and five accounts cannot say what the slope is. Where there are fewer than
+    twice `enough` positives, half of them are enough: margins drift as histories grow, and all times together would say
+    what the level was in between.
     """
     if times is None or not len(y):
         return np.ones(len(y), bool)
@@ -36,6 +38,7 @@ def latest_rows(
     hits = np.flatnonzero(y[order] > 0)
     fresh = np.zeros(len(hits))
     fresh[np.unique(groups[order[hits]], return_index=True)[1]] = 1.0
+    enough = min(enough, int(np.ceil(y.sum() / 2)))
     enough_at = np.flatnonzero((np.cumsum(y[order[hits]]) >= enough) & (np.cumsum(fresh) >= FEW_POSITIVES))
     if not len(enough_at):
         return np.ones(len(y), bool)

@@ -44,8 +44,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         Blend the trees with a ridge logistic regression by a weighted mean of log-odds; the weights are chosen by
         out-of-fold log loss, shrunk towards .3 for the ridge where won accounts are few. False keeps the trees alone.
     calibration : {"sigmoid", None}, default="sigmoid"
-        Map from margin to log-odds, fitted on out-of-fold margins of the latest times that hold 100 positive rows.
-        Below 20 positive groups only its intercept is fitted.
+        Map from margin to log-odds, fitted on out-of-fold margins of the latest times that hold 100 positive rows,
+        or half of the positive rows where that is fewer. Below 20 positive groups only its intercept is fitted.
     ridge : float, optional
         Inverse strength of the ridge penalty; None chooses one of six by out-of-fold log loss.
     booster : {"lightgbm", "hist_gradient_boosting"}, default="lightgbm"

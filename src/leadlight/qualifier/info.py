@@ -52,6 +52,8 @@ def model_info(
         "selection_why": qualifier.selection_report_["why"],
         "selection_report": qualifier.selection_report_,
         **directions,
+        "by_account": qualifier.by_account,
+        "topics": list(qualifier.topics_),
         "simulated": community.simulated,
         "typical": typical(qualifier.training_[0], rows.cutoff_us == rows.cutoff_us.max()),
         "windows": {

@@ -23,6 +23,7 @@ from leadlight.kernels.linear import sigmoid
 from leadlight.moments import DAY_US, Moment
 from leadlight.observations import Observations, Windows, population_at
 from leadlight.observations.windows import NOT_LABELLED
+from leadlight.qualifier.colleagues import with_colleagues
 from leadlight.qualifier.comparison import select
 from leadlight.qualifier.directions import column_signs
 from leadlight.qualifier.explains import Explains
@@ -34,6 +35,7 @@ from leadlight.qualifier.profile import profile_of, profiled_rows, summary_of
 from leadlight.qualifier.scores import Scores
 from leadlight.qualifier.selection import Selection, choose, contacted, estimand, training_weight
 from leadlight.qualifier.sureness import widened
+from leadlight.qualifier.topics import telling_tags
 from leadlight.runtime import Scorer, load
 from leadlight.runtime.model import Model
 
@@ -68,9 +70,17 @@ class LeadQualifier(Explains, BaseEstimator):
         `{"asks questions": 1}`. It holds for counts, seconds, visits, colleagues and, turned round, for recencies;
         trend, surprise, first time, ratio, share and entropy stay free unless named by column. See
         `leadlight.qualifier.directions`. Of the classifier's own `monotone` the columns named there stay as they are.
+    by_account : bool, default=True
+        A won deal teaches of everybody of its account, who weigh 1 together, and not only of whom the CRM names.
+        Calibration, prices and evaluation keep to whom it names.
+    learn_topics : bool, default=True
+        Measure the tags that won accounts came to more than others do as buying tags, where none are marked and at least 20
+        accounts won.
 
     Attributes
     ----------
+    topics_ : tuple of str
+        The tags that were learned to tell buyers, the most telling first.
     plan_ : Plan
         Compiled before the latest training cutoff.
     classifier_ : LeadClassifier
@@ -112,12 +122,16 @@ class LeadQualifier(Explains, BaseEstimator):
         *,
         selection: Selection = "auto",
         monotone: Mapping[str, int] | None = None,
+        by_account: bool = True,
+        learn_topics: bool = True,
     ) -> None:
         self.catalogue = catalogue
         self.classifier = classifier
         self.decision = decision
         self.selection = selection
         self.monotone = monotone
+        self.by_account = by_account
+        self.learn_topics = learn_topics
 
     def fit(self, community: Community, observations: Observations) -> Self:
         """Compile the catalogue, build features, fit the classifier and set the threshold.
@@ -154,28 +168,34 @@ class LeadQualifier(Explains, BaseEstimator):
                 decision.check_buyers(len(buyers))
         last = int(whole.cutoff_us.max())
         rows, label, share, mature = with_open_windows(observations if held is None else whole)
-        self.plan_ = self.catalogue.compile(community, int(rows.cutoff_us.max()))
+        taught, account_share, colleague = label, rows.weight, np.zeros(len(rows), bool)
+        if self.by_account:
+            taught, account_share, colleague = with_colleagues(rows, label)
+            share = np.where(taught == 1, 1.0, share)
+        self.plan_ = self._catalogue(community, rows, taught).compile(community, int(rows.cutoff_us.max()))
         self.windows_ = observations.windows
         self.trained_until_us_ = _reach(rows) if held is None else _reach(held)
         X = build_features(community, rows, self.plan_)
         self.selection_, self.selection_report_ = select(
             self.selection, community, rows, X, label, share, mature
         )
-        weight = training_weight(self.selection_, rows, label) * share
-        asked = contacted(rows) & mature
+        weight = training_weight(self.selection_, rows, taught, account_share) * share
+        # Whether a colleague counts as bought is a matter of teaching; the probability is of whom deals name.
+        whole_windows = mature & ~colleague
+        asked = contacted(rows) & whole_windows
         # Where "auto" compared, the probability is of the same thing whichever it kept.
         approached = choose(self.selection, rows) != "none" and bool(label[asked].any())
-        calibrate_on = asked if approached else None if mature.all() else mature
+        calibrate_on = asked if approached else None if whole_windows.all() else whole_windows
         self.classifier_: LeadClassifier = self._base()
         self.classifier_.fit(
             X,
-            label,
+            taught,
             sample_weight=weight,
             groups=rows.groups,
             times=rows.cutoff_us,
             calibrate_on=calibrate_on,
         )
-        self.training_ = (X, label, weight, rows.groups)
+        self.training_ = (X, taught, weight, rows.groups)
         self.calibration_ = widened(self.classifier_, label, rows.groups, calibrate_on)
         self.estimand_ = estimand(self.windows_.horizon_us / DAY_US, approached=approached)
         priced = self._out_of_fold(rows, X, label, mature)
@@ -198,6 +218,16 @@ class LeadQualifier(Explains, BaseEstimator):
         if self.monotone:
             base.set_params(monotone=column_signs(self.monotone, self.plan_) | dict(base.monotone or {}))
         return base
+
+    def _catalogue(self, community: Community, rows: Observations, label: Values) -> Catalogue:
+        """The catalogue, with the topics that tell buyers measured where none are marked."""
+        self.topics_: tuple[str, ...] = ()
+        if not self.learn_topics or not self.catalogue.reads_tags or self.catalogue.knows_buying_tags:
+            return self.catalogue
+        self.topics_ = telling_tags(community, rows, label)
+        return (
+            self.catalogue.with_buying_tags(*self.topics_, points=False) if self.topics_ else self.catalogue
+        )
 
     def _fit_points(self, community: Community, observations: Observations, decision: Decision) -> Self:
         """Rank by hand-set points, where there is no deal to learn from."""
@@ -231,7 +261,7 @@ class LeadQualifier(Explains, BaseEstimator):
         X = build_features(community, observations, plan)
         points = PointsScorer.from_plan(plan).points_for(X)
         latest = np.sort(points[observations.cutoff_us == last])
-        self.plan_, self.windows_, self.decision_ = plan, observations.windows, decision
+        self.plan_, self.windows_, self.decision_, self.topics_ = plan, observations.windows, decision, ()
         self.trained_until_us_ = last + (self.windows_.reach_us if len(labelled) else 0)
         label = np.maximum(observations.frame["label"].to_numpy(float), 0.0)
         self.training_ = (X, label, observations.weight, observations.groups)

@@ -37,13 +37,16 @@ def choose(selection: Selection, observations: Observations) -> Selection:
 
 
 def training_weight(
-    selection: Selection, observations: Observations, label: NDArray[np.float64] | None = None
+    selection: Selection,
+    observations: Observations,
+    label: NDArray[np.float64] | None = None,
+    share: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return each row's training weight: its account share, discounted where nobody asked and nobody bought.
 
-    `label` replaces the observations' own, where open windows teach.
+    `label` and `share` replace the observations' own, where open windows or colleagues teach.
     """
-    weight: NDArray[np.float64] = observations.weight.copy()
+    weight: NDArray[np.float64] = (observations.weight if share is None else share).copy()
     if selection == "none":
         return weight
     bought = (observations.frame["label"].to_numpy() if label is None else label) == 1
