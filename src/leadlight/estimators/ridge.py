@@ -14,6 +14,7 @@ from leadlight.runtime.model import Linear
 Values = NDArray[np.float64]
 
 MOST_STEPS, ENOUGH = 50, 1e-7
+BLOCK_ROWS = 1 << 13
 """Newton steps a strength at most; it stops once a step gains less than this for each unit of weight."""
 
 _LOG_2 = float(np.log(2.0))
@@ -55,22 +56,32 @@ def fit_ridges(
     """
     columns = X.shape[1]
     missing = np.isnan(X)
-    logs = signed_log(X)
+    low, high = _range(X, missing)
     rate = missing.mean(axis=0)
     present = np.maximum((~missing).sum(axis=0), 1)
-    mean = np.where(missing, 0.0, logs).sum(axis=0) / present
-    centred = np.where(missing, 0.0, logs - mean)
-    spread = np.sqrt((centred**2).sum(axis=0) / present)
+    # One array from here on, changed in place: the rows of a large community fill much of a memory.
+    logs = signed_log(X)
+    logs[missing] = 0.0
+    mean = logs.sum(axis=0) / present
+    logs -= mean
+    logs[missing] = 0.0
+    spread = np.sqrt(np.einsum("ij,ij->j", logs, logs) / present)
     varies = spread > 1e-9 * np.maximum(1.0, np.abs(mean))
     scale = np.where(varies, spread, 1.0)
     if indicator is not None:
         scale = np.where(indicator, _LOG_2, scale)
+    logs /= scale
     usable = (rate > 0) & (rate < 1)
-    design = np.hstack([(centred / scale)[:, varies], (missing - rate)[:, usable], np.ones((len(X), 1))])
+    numbers = int(varies.sum())
+    design = np.empty((len(X), numbers + int(usable.sum()) + 1))
+    design[:, :numbers] = logs[:, varies]
+    del logs
+    design[:, numbers:-1] = missing[:, usable]
+    design[:, numbers:-1] -= rate[usable]
+    design[:, -1] = 1.0
     wanted = np.zeros(design.shape[1], dtype=np.int64)
     if signs is not None:
-        wanted[: int(varies.sum())] = signs[varies]
-    low, high = _range(X, missing)
+        wanted[:numbers] = signs[varies]
     share = float(np.average(y, weights=weight))
     beta = np.zeros(design.shape[1])
     beta[-1] = np.log(share / (1 - share))
@@ -79,8 +90,8 @@ def fit_ridges(
     for strength in sorted(set(strengths)):
         beta = _climb(design, y, weight, strength, beta, wanted)
         coef, missing_coef = np.zeros(columns), np.zeros(columns)
-        coef[varies] = beta[: int(varies.sum())]
-        missing_coef[usable] = beta[int(varies.sum()) : -1]
+        coef[varies] = beta[:numbers]
+        missing_coef[usable] = beta[numbers:-1]
         found[strength] = Linear(mean, scale, coef, missing_coef, rate, float(beta[-1]), low, high)
     return [found[strength] for strength in strengths]
 
@@ -130,7 +141,11 @@ def _climb(
 
 
 def _hessian(design: Values, curvature: Values, penalty: Values) -> Values:
-    found: Values = (design * curvature[:, None]).T @ design
+    found: Values = np.zeros((design.shape[1], design.shape[1]))
+    # Block by block: a weighted copy of a large design would take as much memory as the design.
+    for at in range(0, len(design), BLOCK_ROWS):
+        rows = design[at : at + BLOCK_ROWS]
+        found += (rows * curvature[at : at + BLOCK_ROWS, None]).T @ rows
     found[np.diag_indices_from(found)] += penalty + 1e-9
     return found
 
