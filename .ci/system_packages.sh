@@ -5,7 +5,7 @@ set -uo pipefail
 [ -n "${CI:-}" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || exit 0
 wanted=()
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || wanted+=(postgresql)
-command -v chromium >/dev/null || wanted+=(chromium chromium-driver)
+command -v chromium >/dev/null && command -v chromedriver >/dev/null || wanted+=(chromium chromium-driver)
 command -v java >/dev/null || wanted+=(default-jre-headless)
 [ ${#wanted[@]} -gt 0 ] || exit 0
 export DEBIAN_FRONTEND=noninteractive

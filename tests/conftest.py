@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tests.postgres import PostgreSQL, serve
 
 from leadlight.behaviours import Behaviour, Catalogue, Count, Peers, Recency, Visits
@@ -15,6 +16,10 @@ from leadlight.features import build_features
 from leadlight.observations import Observations, observe
 from leadlight.plan import HandSetPoints
 from leadlight.simulate import SimulationParameters, simulate_community
+
+# How long an example takes says something about the machine.
+settings.register_profile("leadlight", settings(), deadline=None)
+settings.load_profile("leadlight")
 
 FIELDS = {
     "tags": "tags",

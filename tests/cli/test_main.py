@@ -157,18 +157,39 @@ def test_evaluate_prints_the_sentence(folder, capsys):
 
 def test_report_writes_a_page(folder, capsys):
     page = folder / "report.html"
-    every = ["--every", "60d", "--gap", "7d", "--top", "5", "--out", str(page)]
-    assert main(["report", "--community", str(folder / "community"), *every]) == 0
-    assert "<html" in page.read_text().lower()
-    assert "What the calls bring in" not in page.read_text()
+    every = ["--every", "60d", "--gap", "7d", "--top", "5", "--refits", "3", "--title", "Ours"]
+    assert main(["report", "--community", str(folder / "community"), *every, "--out", str(page)]) == 0
+    text = page.read_text()
+    assert "<h1>Ours</h1>" in text
+    assert text.count('class="evidence"') > 1
+    for section in ("approach", "below", "reach", "drives", "points"):
+        assert f'id="{section}"' in text
+    assert "over 3 refits" in text
+    assert "What the calls bring in" not in text
 
 
-def test_report_judges_by_profit_where_costs_are_known(folder):
-    page = folder / "profit.html"
-    every = ["--every", "60d", "--gap", "7d", "--top", "5", "--out", str(page)]
+@pytest.fixture(scope="module")
+def aggregate(folder):
+    """An aggregate page, judged by profit, too."""
+    page = folder / "aggregate.html"
+    every = ["--every", "60d", "--gap", "7d", "--refits", "0", "--aggregate", "--out", str(page)]
     costs = ["--cost-call", "20", "--cost-missed", "3000"]
-    assert main(["report", "--community", str(folder / "community"), *every, *costs]) == 0
-    assert "(20 for a call in vain, 3,000 for a missed buyer)" in page.read_text()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(commands.CATALOGUES, "corporate", SMALL)
+        assert main(["report", "--community", str(folder / "community"), *every, *costs]) == 0
+    return page.read_text()
+
+
+def test_an_aggregate_report_names_nobody(aggregate, folder):
+    members = pd.read_csv(folder / "community" / "members.csv")["member_id"].astype(str)
+    shown = re.sub(r"<svg.*?</svg>", "", aggregate, flags=re.DOTALL)
+    assert not set(re.findall(r"\w+", shown)) & set(members)
+    assert "no refits were asked for" in aggregate
+    assert "<script" not in aggregate
+
+
+def test_report_judges_by_profit_where_costs_are_known(aggregate):
+    assert "(20 for a call in vain, 3,000 for a missed buyer)" in aggregate
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_the_python_of_the_page_on_explanations_runs_in_order(
 ):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names = {"qualifier": qualifier, "community": community, "at": community.frozen_us + 1, "test": split[1]}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
@@ -28,6 +28,8 @@ def test_the_python_of_the_page_on_explanations_runs_in_order(
     assert names["shown"]["member_id"].nunique() == 3
     assert len(pd.read_csv("points.csv")) == len(names["table"])
     assert names["lost"].notna().all().all()
+    assert 'class="evidence"' in Path("report.html").read_text(encoding="utf-8")
+    assert 'class="evidence"' not in Path("to_share.html").read_text(encoding="utf-8")
     said = capsys.readouterr().out
     assert ", typical is " in said
     assert said.endswith(f"{NOTE}\n")

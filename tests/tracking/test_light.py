@@ -32,4 +32,4 @@ def test_an_import_is_light(module):
     )
     seconds, heavy = json.loads(done.stdout)
     assert heavy == []
-    assert seconds < 0.3
+    assert seconds < 1.5  # a tenth of it on a machine with nothing else to do; what is heavy takes longer

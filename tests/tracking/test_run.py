@@ -273,7 +273,7 @@ class TestFailure:
             log_run(
                 trained.qualifier, bundle=tmp_path / "m", tracking_uri=f"sqlite:///{tmp_path / 'folder.db'}"
             )
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
 
     def test_a_file_that_is_no_database_is_said(self, trained, tmp_path):
         (tmp_path / "notes.db").write_text("no database " * 100)
@@ -401,7 +401,7 @@ def test_a_new_process_logs_quickly_and_quietly_and_asks_no_network(logged, tmp_
     assert (done.returncode, done.stderr) == (0, "")
     first, second, calls = done.stdout.splitlines()
     assert calls == "[]"
-    assert float(second) < 10
+    assert float(second) < 60  # some seconds, where nothing else runs
     assert float(first) < 30  # imports MLflow; under 10 s on an idle machine
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlartifacts", "one.db", "two.db"]
 

@@ -18,7 +18,7 @@ from leadlight.evaluation import evaluate
 from leadlight.explain import by_behaviour
 from leadlight.explain.report import write_report
 from leadlight.observations import Observations, observe
-from leadlight.qualifier import LeadQualifier, qualify
+from leadlight.qualifier import LeadQualifier, page_parts, qualify
 from leadlight.simulate import simulate_tables
 from leadlight.tracking import inputs
 from leadlight.tracking.config import DataConfig
@@ -161,6 +161,26 @@ def report(arguments: argparse.Namespace) -> int:
         enters_on=arguments.enters_on or ("question" if arguments.stackexchange else None),
         costs=_costs(arguments),
     )
-    write_report(arguments.out, report=leads.report, scores=leads.top, aggregate=arguments.aggregate)
+    at = community.frozen_us + 1 if arguments.at is None else arguments.at
+    parts = page_parts(
+        leads.qualifier,
+        community,
+        leads.scores,
+        at,
+        tested=leads.tested,
+        top=arguments.top,
+        refits=arguments.refits,
+        aggregate=arguments.aggregate,
+        n_jobs=2,
+    )
+    write_report(
+        arguments.out,
+        report=leads.report,
+        scores=leads.scores,
+        title=arguments.title,
+        aggregate=arguments.aggregate,
+        top=arguments.top,
+        **parts,
+    )
     print(f"{leads}\nWrote {arguments.out}")
     return 0

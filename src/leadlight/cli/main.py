@@ -235,6 +235,13 @@ def _report(verbs: Verbs) -> None:
     parser.add_argument("--out", required=True, metavar="HTML")
     parser.add_argument("--at", metavar="DATE")
     parser.add_argument("--top", type=int, default=40)
+    parser.add_argument("--title", default="leadlight", help="heading of the page (default: leadlight)")
+    parser.add_argument(
+        "--refits",
+        type=int,
+        default=8,
+        help="refits that say how sure it is what drives deals; 0: leave that out (default: 8)",
+    )
     parser.add_argument("--aggregate", action="store_true", help="leave out everything about single members")
 
 

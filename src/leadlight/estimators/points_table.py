@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,11 +78,16 @@ class PointsTable:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one row per rule; text that a spreadsheet would run as a formula is quoted."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(self.frame.columns)
-            for row in self.frame.itertuples(index=False):
-                writer.writerow([_cell(value) for value in row])
+        Path(path).write_text(self.csv_text(), encoding="utf-8", newline="\n")
+
+    def csv_text(self) -> str:
+        """Return what `to_csv` writes."""
+        file = io.StringIO(newline="")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(self.frame.columns)
+        for row in self.frame.itertuples(index=False):
+            writer.writerow([_cell(value) for value in row])
+        return file.getvalue()
 
     def __len__(self) -> int:
         return len(self.rules)

@@ -96,7 +96,7 @@ def evaluate(
     """
     _check(qualifier, baselines, share, rounds)
     if not hasattr(qualifier, "plan_"):
-        qualifier, test = _fit_on_earlier(qualifier, community, test, embargo)
+        qualifier, test = fit_on_earlier(qualifier, community, test, embargo)
     test = test.labelled()
     check_later(qualifier, test)
     y = test.label.to_numpy(float)
@@ -242,10 +242,16 @@ def test_counts(test: Observations) -> pd.DataFrame:
 test_counts.__test__ = False  # type: ignore[attr-defined]
 
 
-def _fit_on_earlier(
-    qualifier: Any, community: Community, rows: Observations, embargo: Duration | None
+def fit_on_earlier(
+    qualifier: Any, community: Community, rows: Observations, embargo: Duration | None = None
 ) -> tuple[Any, Observations]:
-    """Fit a clone on rows whose windows end before the last three tenths of the cutoffs begin, or soon after."""
+    """Fit a clone on rows whose windows end before the last three tenths of the cutoffs begin, or soon after.
+
+    Returns
+    -------
+    qualifier, test
+        The fitted clone, and the later rows to judge it on.
+    """
     rows = rows.labelled()
     cutoffs = np.unique(rows.cutoff_us)
     if len(cutoffs) < 4:

@@ -26,6 +26,7 @@ from leadlight.explain.plots import (
 )
 from leadlight.explain.points import plot_points, points_data
 from leadlight.explain.probability import probability_points
+from leadlight.explain.reached import plot_reached, reached_data
 from leadlight.explain.report import write_report
 
 __all__ = [
@@ -48,12 +49,14 @@ __all__ = [
     "plot_lift",
     "plot_points",
     "plot_profit",
+    "plot_reached",
     "plot_views",
     "plot_warning",
     "plot_worth",
     "points_data",
     "probability_points",
     "profit_data",
+    "reached_data",
     "views_data",
     "warning_data",
     "worth_data",

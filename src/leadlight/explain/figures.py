@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from leadlight.explain.canvas import BLUE, MODELS, VIEWS, Evaluation
+from leadlight.explain.canvas import BLUE, MODELS, SERIES, VIEWS, Evaluation
+from leadlight.explain.drivers import drivers_data, plot_drivers
 from leadlight.explain.judgement import (
     lift_data,
     plot_lift,
@@ -32,6 +33,8 @@ from leadlight.explain.plots import (
     plot_importance,
     plot_worth,
 )
+from leadlight.explain.points import plot_points, points_data
+from leadlight.explain.reached import draw_reached, reached_data
 from leadlight.explain.words import number, percent
 
 if TYPE_CHECKING:
@@ -40,15 +43,30 @@ if TYPE_CHECKING:
 INK: Final = "#010203"
 """Drawn in place of black and replaced by the page's own text colour, so that plots follow light and dark."""
 
+PAINTS: Final = {INK: "currentColor", BLUE: "var(--series)", "#ffffff": "var(--card)"} | {
+    style["color"]: f"var(--series-{i})" for i, style in enumerate(SERIES) if i
+}
+"""Colours of the plots and the page's own in their place, which stand out from light and dark."""
+
 _DRAWING = threading.Lock()  # matplotlib's settings belong to the process
 
 
 def draw_figures(
-    report: Evaluation | None, worth: pd.DataFrame | None, importance: pd.DataFrame | None
+    report: Any,
+    worth: pd.DataFrame | None,
+    importance: pd.DataFrame | None,
+    *,
+    drivers: pd.DataFrame | None = None,
+    points: pd.DataFrame | None = None,
+    lost: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Return the plots as inline SVG, each with a description for those who do not see it."""
     found: dict[str, Any] = {}
     if report is not None:
+        data = reached_data(report)
+        found["reached"] = _svg(
+            "reached", lambda: draw_reached(data), "Buyers reached", f"Bars: {_reached(data)}."
+        )
         at = gains_table(report).iloc[0]
         parts = ", ".join(f"{MODELS.get(model, model)} {percent(value)}" for model, value in at.items())
         gains = f"Lines from no members called to all. Of the buyers' rows, {at.name:.0%} of calls reach: {parts}."
@@ -74,7 +92,28 @@ def draw_figures(
         found["importance"] = _svg(
             "importance", lambda: plot_importance(importance), "Importance by behaviour", text
         )
+    if drivers is not None:
+        effects = "; ".join(
+            f"{name}, {row['speaks']}, {number(row['effect'])}"
+            for name, row in drivers_data(drivers).iterrows()
+        )
+        text = f"Marks with intervals, the largest effect first: {effects}."
+        found["drivers"] = _svg("drivers", lambda: plot_drivers(drivers), "What drives deals", text)
+    if points is not None:
+        worths = "; ".join(f"{row.rule}, {row.points}" for row in points_data(points).itertuples())
+        text = f"Bars, the most points first: {worths}."
+        found["points"] = _svg("points", lambda: plot_points(points), "Learned points", text)
+    if lost is not None:
+        text = f"Bars: {_reached(lost)}."
+        found["lost"] = _svg("lost", lambda: draw_reached(lost), "Buyers reached by points", text)
     return found
+
+
+def _reached(data: pd.DataFrame) -> str:
+    return "; ".join(
+        f"{_model(row.Index)} reaches {number(row.reached)} and misses {number(row.missed)}"
+        for row in data.itertuples()
+    )
 
 
 def _more(report: Evaluation) -> dict[str, Any]:
@@ -172,11 +211,9 @@ def _svg(key: str, draw: Callable[[], Axes], title: str, description: str) -> An
     )
     # Identifiers must differ between the figures of one page; HTML needs no namespace for its links.
     body = re.sub(r'(?<= )id="', f'id="{key}-', body).replace("url(#", f"url(#{key}-")
-    body = (
-        body.replace('xlink:href="#', f'href="#{key}-')
-        .replace(INK, "currentColor")
-        .replace(BLUE, "var(--series)")
-    )
+    body = body.replace('xlink:href="#', f'href="#{key}-')
+    # Only what paints: a name may be a colour, too.
+    body = re.sub(r"(?<=(?:fill|roke): )#[0-9a-f]{6}", lambda found: PAINTS.get(found[0], found[0]), body)
     return Markup(  # noqa: S704 - matplotlib escapes the text in its SVG, and the rest is escaped here
         f'<svg role="img" viewBox="{box.group(1) if box else "0 0 518 302"}" aria-labelledby="{key}-title {key}-desc">'
         f'<title id="{key}-title">{escape(title)}</title><desc id="{key}-desc">{escape(description)}</desc>{body}'

@@ -50,8 +50,11 @@ def plot_points(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = axes(ax, 1.3 + 0.46 * len(data))
     place = np.arange(len(data))
     ax.barh(place, data["points"], height=0.56, color=BLUE, label="learned")
-    for y, points in zip(place.tolist(), data["points"].tolist(), strict=True):
-        ax.annotate(f"+{points}", (points, y), (3, 0), textcoords="offset points", va="center", fontsize=10)
+    near = 0.08 * float(data["points"].max())
+    for y, points, hand in zip(place.tolist(), data["points"], data["hand_set"], strict=True):
+        # A mark just beyond the bar would stand on the figure.
+        at, gap = (hand, 8) if 0 <= hand - points < near else (points, 3)
+        ax.annotate(f"+{points}", (at, y), (gap, 0), textcoords="offset points", va="center", fontsize=10)
     ax.plot(
         data["hand_set"],
         place,
@@ -65,5 +68,6 @@ def plot_points(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     rows_axis(ax, list(map(str, data["rule"])), width=44)
     ax.set_xlabel("points")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0.2)
+    # The names of rules take half of the figure: from the right the legend has room above them.
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.2)
     return tidy(ax, grid="x")

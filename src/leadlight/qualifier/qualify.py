@@ -12,7 +12,7 @@ from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
 from leadlight.decision import Capacity, Costs, Decision
 from leadlight.errors import InputError, LeadlightError, LeadlightWarning
-from leadlight.evaluation import Report, evaluate
+from leadlight.evaluation import Report, evaluate, fit_on_earlier
 from leadlight.moments import Duration, Moment, moment_us
 from leadlight.observations import Observations, observe, population_at
 from leadlight.qualifier.qualifier import LeadQualifier
@@ -35,6 +35,8 @@ class Leads:
         Fitted on all mature rows.
     observations : Observations
         What it was fitted on; without a won deal, those whom the points rank.
+    tested : (LeadQualifier, Observations) or None
+        The qualifier that `report` judges, fitted on the earlier rows, and the later rows.
     """
 
     top: Scores
@@ -42,6 +44,7 @@ class Leads:
     report: Report | None
     qualifier: LeadQualifier
     observations: Observations
+    tested: tuple[LeadQualifier, Observations] | None = None
 
     def to_csv(self, path: str | Path) -> None:
         """Write the call list; see `Scores.to_csv`."""
@@ -122,28 +125,29 @@ def qualify(
         censored=True,
     )
     observations = seen.labelled()
-    report = None
+    report, tested = None, None
     if (observations.frame["label"] == 1).any():
         if costs is None and isinstance(decision, Costs):
             costs = decision
-        report = _judge(qualifier, community, observations, rounds, costs)
+        report, tested = _judge(qualifier, community, observations, rounds, costs)
     else:
         observations = population_at(community, at_us, seen.windows)
     qualifier.fit(community, observations).describe(report=report)
     scores = qualifier.score(community, at_us)
-    return Leads(scores.top(top), scores, report, qualifier, observations)
+    return Leads(scores.top(top), scores, report, qualifier, observations, tested)
 
 
 def _judge(
     qualifier: LeadQualifier, community: Community, rows: Observations, rounds: int, costs: Costs | None
-) -> Report | None:
-    """Evaluate on the later part of the rows; None, with a warning, where that is impossible."""
+) -> tuple[Report | None, tuple[LeadQualifier, Observations] | None]:
+    """Evaluate on the later part of the rows; nothing, with a warning, where that is impossible."""
     cutoffs = np.unique(rows.cutoff_us)
     try:
         if len(cutoffs) < 4:
             raise InputError(f"{len(cutoffs)} cutoffs cannot be split in time.")
         unfitted = LeadQualifier(**qualifier.get_params(deep=False))
-        return evaluate(unfitted, community, rows, rounds=rounds, costs=costs)
+        earlier, later = fit_on_earlier(unfitted, community, rows)
+        return evaluate(earlier, community, later, rounds=rounds, costs=costs), (earlier, later)
     except LeadlightError as error:
         warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
-        return None
+        return None, None
