@@ -1,6 +1,6 @@
 """One log through every source: the same features with `==`, and a CSV larger than the memory that is allowed.
 
-Run: python benchmarks/bench_sources.py [--events 5000000] [--memory-events 20000000] [--only csv,parquet]. PostgreSQL is started
+Run: python benchmarks/bench_sources.py [--events 5000000] [--memory-events 20000000] [--dump-gb 2] [--only csv,parquet]. PostgreSQL is started
 where its programs are installed; Spark takes part where pyspark is.
 """
 
@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,8 @@ from leadlight.sources import Table, read_segment, read_sql
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-SOURCES = ("csv", "parquet", "postgresql", "segment", "spark", "memory")
+SOURCES = ("csv", "parquet", "postgresql", "segment", "spark", "memory", "dump")
+APART = {"memory", "dump"}
 FIRST, SPAN = np.datetime64("2024-01-01", "us"), 400 * 86_400_000_000
 CUTOFF = "2025-01-15"
 ACTIONS = ["view", "question", "answer", "join_group", "connect", "forward", "search"]
@@ -258,6 +260,78 @@ def memory(events: int, folder: Path) -> bool:
     return child.returncode == 0 and size > ALLOWED_BYTES
 
 
+DUMP = """
+import sys
+import leadlight as ll
+community = ll.read_stackexchange(sys.argv[1])
+held = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+print(f"{community}, {held / 1e9:.2f} GB held at most")
+"""
+BODY = "&lt;p&gt;" + "lorem ipsum dolor sit amet &amp; consectetur " * 35 + "&lt;/p&gt;"
+
+
+def write_dump(gigabytes: float, folder: Path) -> int:
+    """Write a Stack Exchange dump of about so many gigabytes, bodies included; return its bytes."""
+    random = np.random.default_rng(1)
+    users, posts, comments, votes, badges = (
+        int(n * gigabytes / 2) for n in (300_000, 600_000, 2_000_000, 4_000_000, 1_000_000)
+    )
+    names = ("Student", "Editor", "Supporter", "Yearling", "Popular Question")
+
+    def days(count: int) -> list[str]:
+        drawn = np.datetime64("2012-01-01", "ms") + random.integers(0, 4_000 * 86_400_000, count)
+        return drawn.astype(str).tolist()
+
+    def people(count: int) -> list[int]:
+        return random.integers(1, users, count).tolist()
+
+    def post(i: int, day: str, owner: int) -> str:
+        kind = (
+            f'PostTypeId="2" ParentId="{i - i % 3}"'
+            if i % 3
+            else 'PostTypeId="1" Tags="&lt;c#&gt;&lt;visas&gt;"'
+        )
+        return f'<row Id="{i}" {kind} CreationDate="{day}" OwnerUserId="{owner}" Body="{BODY}" />\n'
+
+    about = random.integers(3, posts, comments + votes).tolist()
+    tables = {
+        "Users": (f'<row Id="{i}" CreationDate="{day}" />\n' for i, day in enumerate(days(users), 1)),
+        "Posts": (post(i, d, o) for i, (d, o) in enumerate(zip(days(posts), people(posts), strict=True), 3)),
+        "Comments": (
+            f'<row PostId="{p}" Text="{"some text of a comment " * 6}" CreationDate="{d}" UserId="{u}" />\n'
+            for p, d, u in zip(about[:comments], days(comments), people(comments), strict=True)
+        ),
+        "Votes": (
+            f'<row Id="{i}" PostId="{p}" VoteTypeId="{(1, 2, 2, 2, 2, 3, 5, 2)[i % 8]}" CreationDate="{d[:10]}T00:00:00.000" />\n'
+            for i, (p, d) in enumerate(zip(about[comments:], days(votes), strict=True))
+        ),
+        "Badges": (
+            f'<row UserId="{u}" Name="{names[i % 5]}" Date="{d}" TagBased="False" />\n'
+            for i, (u, d) in enumerate(zip(people(badges), days(badges), strict=True))
+        ),
+    }
+    folder.mkdir()
+    for name, rows in tables.items():
+        with (folder / f"{name}.xml").open("w", encoding="utf-8") as file:
+            file.write(f"<{name.lower()}>\n")
+            file.writelines(rows)
+            file.write(f"</{name.lower()}>")
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def dump(gigabytes: float, folder: Path) -> bool:
+    """Read a dump in XML in a process of its own; whether it held less than half of the dump's size."""
+    place = folder / "dump"
+    size = write_dump(gigabytes, place)
+    child = subprocess.run(
+        [sys.executable, "-c", DUMP, str(place)], check=False, capture_output=True, text=True
+    )
+    shutil.rmtree(place)
+    said = (child.stdout or child.stderr).strip().splitlines()[-1]
+    print(f"\nA Stack Exchange dump of {size / 1e9:.2f} GB: {said}", flush=True)
+    return child.returncode == 0 and float(said.split(" GB held")[0].split()[-1]) < size / 2e9
+
+
 def held_bytes(process: int) -> int:
     """Return the memory of a process that no file stands behind (Linux)."""
     try:
@@ -272,23 +346,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--memory-events", type=int, default=20_000_000)
+    parser.add_argument("--dump-gb", default="2")
     parser.add_argument("--only", default=",".join(SOURCES))
     arguments = parser.parse_args()
     wanted = arguments.only.split(",")
     held = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        if set(wanted) - {"memory"}:
+        if set(wanted) - APART:
             bench = Bench(arguments.events, folder)
             digest = hashlib.sha256(bench.expected.tobytes()).hexdigest()[:12]
             print(f"{arguments.events / 1e6:g}M events, features {bench.expected.shape}, digest {digest}\n")
             print("| source | MB | seconds | CPU seconds here | same features |\n|---|---|---|---|---|")
             held += [
-                getattr(bench, source)() for source in SOURCES if source in wanted and source != "memory"
+                getattr(bench, source)() for source in SOURCES if source in wanted and source not in APART
             ]
             del bench
         if "memory" in wanted:
             held.append(memory(arguments.memory_events, folder))
+        if "dump" in wanted:
+            held += [dump(float(size), folder) for size in arguments.dump_gb.split(",")]
     sys.exit(not all(held))
 
 

@@ -259,3 +259,9 @@ def test_the_demo_runs(tmp_path, capsys, monkeypatch):
     written = {p.name for p in tmp_path.iterdir()}
     assert {"community-csv", "community-model", "community-scores.csv", "community-call-list.csv"} <= written
     assert "community-report.html" in written
+
+
+@pytest.mark.parametrize("verb", [["train", "--out", "m"], ["score", "--model", "m"]])
+def test_spark_reads_no_dump(verb, capsys):
+    assert main([*verb, "--engine", "spark", "--stackexchange", "travel"]) == 2
+    assert "not a Stack Exchange dump" in capsys.readouterr().err

@@ -204,3 +204,14 @@ def test_a_renamed_column_must_not_collide():
     both = [{**OWN[0], "action": "post"}]
     with pytest.raises(SchemaError, match="already has a column 'action'"):
         Community(both, columns=COLUMNS)
+
+
+def test_a_mapping_from_a_column_that_no_table_has_is_an_error_where_the_canonical_one_is_there_too():
+    log = [{"member_id": "ann", "occurred_at": "2024-03-01", "action": "view"}]
+    with pytest.raises(SchemaError, match="maps 'user', which no table has"):
+        Community(log, columns={"member_id": "user"})
+
+
+def test_a_mapping_may_be_for_one_table_alone():
+    members = [{"member_id": "ann", "account_id": "acme"}]
+    assert Community(OWN, members=members, columns=COLUMNS).has_accounts

@@ -203,3 +203,84 @@ def test_what_cannot_be_done_is_said(spark, rows, plan):
         build_features_spark(named, asked(spark, rows), CORPORATE_COMMUNITY)
     with pytest.raises(InputError, match="addresses in the table of members"):
         build_features_spark(named.selectExpr("*", "'a@b.c' AS email"), asked(spark, rows), plan)
+
+
+def test_rows_with_oneself_and_with_employees_count_as_on_one_machine(spark):
+    from leadlight.features.spark import build_features_spark
+
+    people = ["ann", "bob", "eve", "joe"]
+    log = pd.DataFrame(
+        {
+            "member_id": [people[i % 4] for i in range(80)],
+            "occurred_at": pd.date_range("2024-01-01", periods=80, freq="19h", tz="UTC").as_unit("us"),
+            "action": [("question", "answer", "view")[i % 3] for i in range(80)],
+            "other_member_id": [(*people, None)[i % 5] for i in range(80)],
+        }
+    )
+    members = pd.DataFrame(
+        {
+            "member_id": ["ann", "bob", "bob", "eve", "joe"],
+            "valid_from": pd.to_datetime([None, None, "2024-02-01", None, None], utc=True),
+            "role": ["prospect", "prospect", "employee", "employee", None],
+            "email": ["a@x.example", "b@x.example", "b@x.example", "e@x.example", "j@gmail.com"],
+            "account_id": [None, None, "late", None, None],
+        }
+    )
+    one = Community(activity=log, members=members)
+    rows = Observations.from_frame(
+        {"member_id": people * 2, "cutoff": ["2024-01-20"] * 4 + ["2024-02-20"] * 4}
+    )
+    plan = CORPORATE_COMMUNITY.compile(one, before="2024-03-01", min_members=1)
+    assert any(column.operation == "peers" for column in plan.columns)
+    given = [spark.createDataFrame(pa.Table.from_pandas(t, preserve_index=False)) for t in (log, members)]
+    found = build_features_spark(given[0], asked(spark, rows), plan, members=given[1], events_per_task=30)
+    assert same(found, build_features(one, rows, plan))
+
+
+def test_days_and_times_without_a_zone_are_read_as_on_one_machine(spark, tmp_path):
+    """Never in the zone of the session."""
+    from leadlight.features.spark import build_features_spark
+    from leadlight.features.spark_log import read_log
+
+    moments = [datetime(2024, 3, 1, 23, 30, tzinfo=UTC), datetime(2024, 3, 30, 2, 30, tzinfo=UTC)]
+    times = pa.array(moments).cast(pa.timestamp("us"))
+    for name, occurred in (("naive", times), ("days", times.cast(pa.date32()))):
+        path = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table({"member_id": [1, 2], "occurred_at": occurred, "action": ["view"] * 2}), path)
+        one = Community(activity=str(path), tz="Europe/Berlin")
+        rows = Observations.from_frame({"member_id": [1, 2], "cutoff": ["2024-03-30T01:30:00.000001"] * 2})
+        plan = CORPORATE_COMMUNITY.compile(one, before="2024-04-01", min_members=1)
+        log = read_log(spark, path, tz="Europe/Berlin")
+        told = pa.Table.from_pandas(rows.frame[KEY].astype({"member_id": str}), preserve_index=False)
+        found = build_features_spark(log.rows, spark.createDataFrame(told), plan)
+        expected = build_features(one, rows, plan)
+        frame = found.toArrow().to_pandas().sort_values("member_id")
+        assert np.array_equal(
+            frame.drop(columns=KEY).to_numpy(np.float32), expected.to_numpy(), equal_nan=True
+        )
+
+
+def test_a_cutoff_that_names_no_instant_is_refused(spark, plan):
+    from leadlight.features.spark import build_features_spark
+
+    log = spark.sql(
+        "SELECT 1L AS member_id, TIMESTAMP'2024-03-01 10:00:00Z' AS occurred_at, 'view' AS action"
+    )
+    for cutoff in ("DATE'2024-04-01'", "TIMESTAMP_NTZ'2024-04-01 00:00:00'"):
+        with pytest.raises(SchemaError, match="timestamp with a zone"):
+            build_features_spark(log, spark.sql(f"SELECT 1L AS member_id, {cutoff} AS cutoff"), plan)
+
+
+def test_a_partition_holds_one_task_at_a_time():
+    from leadlight.features.spark import _by_task
+
+    numbers = [[1, 1], [], [1, 2], [2, 2], [3], [3, 5, 6]]
+    read = []
+
+    def batches():
+        for some in numbers:
+            read.append(len(some))
+            yield pa.record_batch([pa.array(some, pa.int32())], names=["task"])
+
+    found = [(table["task"].to_pylist(), len(read)) for table in _by_task(batches())]
+    assert found == [([1] * 3, 3), ([2] * 3, 5), ([3] * 2, 6), ([5], 6), ([6], 6)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from leadlight.community import Community
 from leadlight.errors import ColumnTypeError, InputError, SchemaError
-from leadlight.sources import stackexchange_dump
+from leadlight.sources import stackexchange, stackexchange_dump
 from leadlight.sources.stackexchange import read_stackexchange, stackexchange_tables
 
 DATA = Path(__file__).parents[2] / "data"
@@ -514,6 +517,85 @@ def test_a_site_becomes_a_community(site):
     assert community.activity.num_rows == 18
     assert community.matches["status"].tolist() == ["matched"]
     assert [community.members.ids[code] for code in community.deals["member"]] == [ANN]
+
+
+@pytest.mark.parametrize("deal", ["accepted_answer", "bounty"])
+@pytest.mark.parametrize("write", [write_xml, write_parquet])
+def test_a_site_that_is_read_in_small_parts_is_the_whole_site(write, deal, tmp_path, monkeypatch):
+    whole = Community(**stackexchange_tables(write(tmp_path), deal), match="id")
+    monkeypatch.setattr(stackexchange_dump, "CHUNK_BYTES", 7)
+    monkeypatch.setattr(stackexchange_dump, "PARQUET_ROWS", 1)
+    monkeypatch.setattr(stackexchange, "ROWS_AT_ONCE", 2)
+    parts = read_stackexchange(tmp_path, deal=deal)
+    assert (repr(parts), parts.fingerprint) == (repr(whole), whole.fingerprint)
+    assert len(parts.deals) > 0
+    by = ["deal_id", "member", "closed_us"]
+    assert parts.deals[by].sort_values(by).values.tolist() == whole.deals[by].sort_values(by).values.tolist()
+    names = ["member_id", "occurred_at", "action", "other_member_id", "content_id", "field", "value"]
+    held = [sorted(map(str, c.activity.select([*names, "tags"]).to_pylist())) for c in (parts, whole)]
+    assert held[0] == held[1]
+
+
+PEAK = """
+import sys
+from leadlight.community import reading, spool
+from leadlight.sources import stackexchange, stackexchange_dump
+reading.BATCH_ROWS, spool.SPILL_ROWS, spool.BLOCK_ROWS = 20_000, 20_000, 50_000
+stackexchange.ROWS_AT_ONCE, stackexchange_dump.CHUNK_BYTES = (int(a) for a in sys.argv[3:])
+def peak():
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+stackexchange.read_stackexchange(sys.argv[1])
+before = peak()
+community = stackexchange.read_stackexchange(sys.argv[2])
+assert len(community.log) > 400_000
+print((peak() - before) * 1024)
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the system does not say how much was held"
+)
+def test_a_dump_takes_less_memory_than_its_size(tmp_path):
+    """In parts it takes less than half of its size, where the whole at once takes more than its size."""
+
+    def write(folder: str, votes: int) -> int:
+        path = tmp_path / folder
+        path.mkdir()
+        users = "".join(f'<row Id="{i}" CreationDate="2020-01-01T00:00:00.000" />' for i in range(1, 60))
+        posts = "".join(
+            f'<row Id="{i}" PostTypeId="1" CreationDate="2020-01-02T09:00:00.000" OwnerUserId="{i % 59 + 1}" '
+            f'Tags="&lt;c#&gt;&lt;hops&gt;" Body="{"x" * 3000}" />'
+            for i in range(1, votes // 50)
+        )
+        each = (
+            f'<row Id="{i}" PostId="{i % (votes // 50 - 1) + 1}" VoteTypeId="2" CreationDate="2020-01-05T00:00:00.000" />\n'
+            for i in range(1, votes)
+        )
+        (path / "Users.xml").write_text(f"<users>{users}</users>")
+        (path / "Posts.xml").write_text(f"<posts>{posts}</posts>")
+        with (path / "Votes.xml").open("w") as file:
+            file.write("<votes>")
+            file.writelines(each)
+            file.write("</votes>")
+        return sum(f.stat().st_size for f in path.iterdir())
+
+    write("small", 20_000)
+    size = write("large", 500_000)
+
+    def growth(*parts: int) -> int:
+        command = [
+            sys.executable,
+            "-c",
+            PEAK,
+            str(tmp_path / "small"),
+            str(tmp_path / "large"),
+            *map(str, parts),
+        ]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    some, whole = growth(20_000, 1 << 20), growth(10**9, 1 << 28)
+    assert 2 * some < size < whole, (some, whole)
 
 
 def test_a_prepared_site_becomes_a_community_without_rejected_rows():

@@ -30,9 +30,9 @@ CATALOGUES: dict[str, Catalogue] = catalogues()
 def open_community(arguments: argparse.Namespace) -> Community:
     """Return the community that the arguments name."""
     given = {name: getattr(arguments, name) for name in ("community", "stackexchange", *TABLES)}
-    return inputs.open_community(
-        DataConfig(**given, columns=dict(_pair(text) for text in arguments.columns), tz=arguments.tz)
-    )
+    engine: Any = getattr(arguments, "engine", "local")
+    columns = dict(_pair(text) for text in arguments.columns)
+    return inputs.open_community(DataConfig(**given, columns=columns, tz=arguments.tz, engine=engine))
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -110,6 +110,15 @@ def _tables(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tz", default="UTC", help="zone of timestamps that name none (default: UTC)")
 
 
+def _engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=("local", "spark"),
+        default="local",
+        help="where features are made: on this machine, or on the cluster that Spark's own settings name (default: local)",
+    )
+
+
 def _labels(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("labels")
     group.add_argument(
@@ -198,6 +207,7 @@ def _score(verbs: Verbs) -> None:
         "score",
     )
     _tables(parser)
+    _engine(parser)
     parser.add_argument("--model", required=True, metavar="BUNDLE")
     parser.add_argument("--at", metavar="DATE", help="default: just after the last known fact")
     parser.add_argument("--top", type=int, help="length of the call list; default: all qualified")

@@ -20,7 +20,7 @@ from leadlight.tracking.registry import opened
 from leadlight.tracking.run import default_uri, log_run
 
 FLAGS = {
-    **{name: f"data.{name}" for name in ("community", "stackexchange", "tz", *TABLES)},
+    **{name: f"data.{name}" for name in ("community", "stackexchange", "tz", "engine", *TABLES)},
     **{name: f"labels.{name}" for name in ("every", "horizon", "gap", "active_within", "enters_on", "until")},
     "catalogue": "model.catalogue",
     "share": "decision.share",

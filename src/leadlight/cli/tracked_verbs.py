@@ -31,6 +31,9 @@ def add_train(verbs: Any, verb: Verb, tables: Tables) -> None:
         help="set any key, such as labels.horizon=120d",
     )
     tables(parser)
+    parser.add_argument(
+        "--engine", choices=("local", "spark"), help="where features are made (default: local)"
+    )
     parser.set_defaults(tz=None)
     group = parser.add_argument_group("labels")
     group.add_argument(

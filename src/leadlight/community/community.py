@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 
 from leadlight.community.activity import MEMBERS, Activity, ActivityBuilder
 from leadlight.community.addresses import digest_of, stand_in, with_stand_ins
-from leadlight.community.counting import log_digest, most_used
+from leadlight.community.counting import log_digest, member_digests, most_used
 from leadlight.community.encode import encode, member_codes
 from leadlight.community.matching import Match, match_deals
 from leadlight.community.members import NEVER, Members
 from leadlight.community.reading import Source, open_table
+from leadlight.community.refused import RefusedRows
 from leadlight.community.repeats import repeated_rows
 from leadlight.community.tables import (
     SCHEMAS,
@@ -63,6 +65,9 @@ class Community:
         Raise on the first bad row instead of counting it.
     frozen_at : moment, optional
         Nothing after this time is believed; rows beyond it are set aside and counted.
+    refused : path-like, optional
+        A folder that takes the rows that could not be used, in a file such as ``activity.jsonl`` for each table that had
+        some: number, reason and what the row held, **addresses too**. `forget` does not reach these files.
 
     Attributes
     ----------
@@ -100,6 +105,7 @@ class Community:
         tz: str = "UTC",
         strict: bool = False,
         frozen_at: Moment | None = None,
+        refused: str | os.PathLike[str] | None = None,
     ) -> None:
         sources = {
             "activity": activity,
@@ -112,26 +118,44 @@ class Community:
         self._rejects = Rejects()
         self.match = match
         opened = {n: open_table(s, name=n, columns=columns) for n, s in sources.items() if s is not None}
-        _check_columns_argument(columns, opened)
-        log = self._read_activity(opened.pop("activity"), tz, strict)
+        check_columns_argument(columns, {c for table in opened.values() for c in table.schema.names})
+        self._frozen = None if frozen_at is None else moment_us(frozen_at, name="frozen_at")
+        self._strict = strict
+        self._saved = None if refused is None else RefusedRows(refused)
+        try:
+            self._read(opened, tz)
+        except BaseException:
+            if self._saved is not None:
+                self._saved.drop()
+            raise
+        if self._saved is not None:
+            self._saved.finish()
+            self._saved = None
+
+    def _read(self, opened: dict[str, Source], tz: str) -> None:
+        log = self._read_activity(opened.pop("activity"), tz)
+        save = None if self._saved is None else self._saved.add
         tables = {
-            n: with_stand_ins(canonical(o.table(), n, tz=tz, rejects=self._rejects, strict=strict))
+            n: with_stand_ins(
+                canonical(o.table(), n, tz=tz, rejects=self._rejects, strict=self._strict, save=save)
+            )
             for n, o in opened.items()
         }
         tables = self._same_identifiers(log, tables)
         if "deal_contacts" in tables and "deal_id" not in tables.get("deals", pa.table({})).column_names:
             raise SchemaError("deal_contacts names deals by deal_id; give a deals table with that column.")
-        self._frozen = None if frozen_at is None else moment_us(frozen_at, name="frozen_at")
-        self._strict = strict
         self._read_rejects = list(self._rejects.rows)
         self._load(log, tables)
 
-    def _read_activity(self, opened: Source, tz: str, strict: bool) -> ActivityBuilder:
+    def _read_activity(self, opened: Source, tz: str) -> ActivityBuilder:
         require(opened.columns, "activity")
         log, check = ActivityBuilder(), RowCheck("activity")
         for batch in opened.batches():
+            before = check.rows
             log.append(*canonical_batch(batch, check, tz))
-        check.report(self._rejects, strict)
+            if self._saved is not None and check.marked:
+                self._saved.add("activity", before, batch, check.reasons(batch.num_rows))
+        check.report(self._rejects, self._strict)
         log.hide_addresses()
         return log
 
@@ -179,8 +203,23 @@ class Community:
                 f"{share:.0%} of the activity table lies after frozen_at={moment_text(self._frozen)}; "
                 "check the clock, the zone (tz=) or the date."
             )
-        self._rejects.add("activity", "after frozen_at", future, self._strict)
+        self._reject("activity", "after frozen_at", future, lambda: log.finish(future))
         return ~future if future.any() else None
+
+    def _reject(self, name: str, reason: str, bad: NDArray[np.bool_], held: Any) -> None:
+        """Count rows that were read and cannot be used, and save them; of the log, `held` returns those rows alone."""
+        self._rejects.add(name, reason, bad, self._strict)
+        if self._saved is None or not bad.any():
+            return
+        if isinstance(held, pa.Table):
+            reasons = np.full(len(bad), None, object)
+            reasons[bad] = reason
+            self._saved.add(name, 0, held, reasons)
+            return
+        log, at = held(), np.flatnonzero(bad)
+        for rows in log.blocks():
+            for number, row in zip(at[rows].tolist(), _single(log.rows(rows)), strict=True):
+                self._saved.add(name, number, row, np.array([reason], object))
 
     def _match(self, table: pa.Table | None, contacts: pa.Table | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         columns = SCHEMAS["deals"]
@@ -208,7 +247,7 @@ class Community:
             }
         )
         undated = deals["outcome"].notna() & (deals["closed_us"] == NEVER)
-        self._rejects.add("deals", "closed without closed_at", undated.to_numpy(bool), self._strict)
+        self._reject("deals", "closed without closed_at", undated.to_numpy(bool), table)
         # The date that sales expects an open deal to close on is no fact.
         deals.loc[deals["outcome"].isna(), "closed_us"] = NEVER
         self._deal_contacts = None if contacts is None else self._reached(contacts)
@@ -240,7 +279,7 @@ class Community:
         found = pd.Series(self.members.ids.get_indexer(alone.index), alone.to_numpy(), dtype=np.int64)
         stand_ins = pd.Index(table["email"].to_pylist(), dtype=object)
         codes = np.where(codes < 0, found.reindex(stand_ins).fillna(-1).to_numpy(np.int64), codes)
-        self._rejects.add(name, "no single member has this address", codes < 0, self._strict)
+        self._reject(name, "no single member has this address", codes < 0, table)
         return codes
 
     def _reached(self, table: pa.Table) -> pd.DataFrame:
@@ -383,10 +422,27 @@ class Community:
     @property
     def fingerprint(self) -> str:
         """Sha256 over the encoded log and the deals: tells one state of the data from another, shows nothing of it."""
-        digest = log_digest(self.log, len(self.members))
+        digest = log_digest(*self._member_digests())
         deals = self.deals[["opened_us", "closed_us", "known_us", "member", "account"]].to_numpy(np.int64)
         digest.update(np.ascontiguousarray(deals[np.lexsort(deals.T)]).tobytes())
         return digest.hexdigest()
+
+    def _member_digests(self) -> tuple[Codes, NDArray[np.uint64]]:
+        return member_digests(self.log, len(self.members))
+
+    def acted(self, cutoffs: Codes | None, windows: Any) -> EncodedLog:
+        """Return the rows that say who was active at some cutoffs, and who entered when: the whole log.
+
+        A community whose log is elsewhere returns those rows of it that make a difference.
+
+        Parameters
+        ----------
+        cutoffs : int64 array or None
+            None: every row may matter.
+        windows : Windows
+            With active_within_us, enters_on and frozen_us.
+        """
+        return self.log
 
     def vocabulary(
         self,
@@ -509,13 +565,17 @@ def _emails_in_log(log: Activity) -> pd.Series[str] | None:
     return pd.Series(stand_ins, index=pd.Index(found_ids, dtype=object), dtype=object)
 
 
-def _check_columns_argument(columns: Mapping[str, str] | None, opened: dict[str, Source]) -> None:
+def _single(table: pa.Table) -> Iterator[pa.Table]:
+    yield from (table.slice(at, 1) for at in range(table.num_rows))
+
+
+def check_columns_argument(columns: Mapping[str, str] | None, held: set[str]) -> None:
+    """Raise `SchemaError` unless `columns=` names canonical columns, and columns that some table holds."""
     known = {c for schema in SCHEMAS.values() for c in schema}
-    present = {c for table in opened.values() for c in table.columns}
     for canonical_name, own in (columns or {}).items():
         if canonical_name not in known:
             raise SchemaError(
                 f"columns= names {canonical_name!r}, which is no canonical column{closest(canonical_name, known)}."
             )
-        if canonical_name not in present:
-            raise SchemaError(f"columns= maps {own!r}, which no table has{closest(own, present)}.")
+        if own not in held:
+            raise SchemaError(f"columns= maps {own!r}, which no table has{closest(own, held)}.")

@@ -85,23 +85,47 @@ def _held(
         yield codes[chosen].astype(np.int64), actor[chosen]
 
 
-def log_digest(log: EncodedLog, members: int) -> hashlib._Hash:
-    """Return sha256 over actor, time and action of all rows, sorted by the three."""
+def log_digest(counts: Codes, sums: NDArray[np.uint64]) -> hashlib._Hash:
+    """Return sha256 over what `member_digests` says of each member: no row has to be sorted or brought together."""
     digest = hashlib.sha256()
-    counts = rows_per_member(log.actor, members)
-    part = part_of(counts)
-    for held in np.split(np.arange(members), np.flatnonzero(np.diff(part)) + 1):
-        digest.update(np.repeat(held, counts[held]).tobytes())
-    # int32 is what codes of actions were when the first digests were taken.
-    actions = np.empty(len(log), np.int32)
-    at = 0
-    for rows in rows_of_parts(part, log.actor):
-        order = rows[np.lexsort((log.action[rows], log.time[rows], log.actor[rows]))]
-        digest.update(log.time[order].tobytes())
-        actions[at : at + len(order)] = log.action[order]
-        at += len(order)
-    digest.update(actions.data)
+    digest.update(np.ascontiguousarray(counts, np.int64).tobytes())
+    digest.update(np.ascontiguousarray(sums, np.uint64).tobytes())
     return digest
+
+
+def member_digests(log: EncodedLog, members: int) -> tuple[Codes, NDArray[np.uint64]]:
+    """Return how many rows each member gave, and the sum of their hashes modulo 2^64: equal in any order of rows."""
+    sums = np.zeros(members, np.uint64)
+    for start in range(0, len(log), spool.BLOCK_ROWS):
+        rows = slice(start, start + spool.BLOCK_ROWS)
+        given = log.actor[rows] >= 0
+        np.add.at(sums, log.actor[rows][given], hashed(log.time[rows][given], log.action[rows][given]))
+    return rows_per_member(log.actor, members), sums
+
+
+def hashed(*columns: NDArray[np.integer[Any]]) -> NDArray[np.uint64]:
+    """Return a hash of each row of some integer columns: Spark's ``xxhash64`` of them as bigint, bit for bit."""
+    found = np.full(len(columns[0]), 42, np.uint64)
+    for column in columns:
+        value = column.astype(np.int64).view(np.uint64)
+        found = found + _PRIMES[4] + np.uint64(8)
+        found = found ^ (_turned(value * _PRIMES[1], 31) * _PRIMES[0])
+        found = _turned(found, 27) * _PRIMES[0] + _PRIMES[3]
+        found = (found ^ (found >> np.uint64(33))) * _PRIMES[1]
+        found = (found ^ (found >> np.uint64(29))) * _PRIMES[2]
+        found = found ^ (found >> np.uint64(32))
+    return found
+
+
+_PRIMES = np.array(
+    [0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5],
+    np.uint64,
+)
+"""Of XXH64."""
+
+
+def _turned(value: NDArray[np.uint64], by: int) -> NDArray[np.uint64]:
+    return (value << np.uint64(by)) | (value >> np.uint64(64 - by))
 
 
 def rows_per_member(member: Codes, members: int) -> Codes:

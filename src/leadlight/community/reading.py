@@ -114,7 +114,7 @@ def open_table(source: Any, *, name: str, columns: Mapping[str, str] | None = No
     repeated = sorted({c for c in schema.names if schema.names.count(c) > 1})
     if repeated:
         raise SchemaError(f"The {name} table holds columns twice: {repeated}; keep one of each.")
-    return Source(name, _renamed(schema.names, name, columns or {}), schema, raw, failed)
+    return Source(name, renamed(schema.names, name, columns or {}), schema, raw, failed)
 
 
 Opened = tuple[pa.Schema, Iterable[pa.RecordBatch]]
@@ -167,6 +167,23 @@ def _quiet() -> Iterator[None]:
 
 
 def _open_files(source: str | Path | list[str | Path], name: str) -> Opened:
+    paths = find_table_files(source, name)
+    kinds = {
+        "parquet" if p.lower().endswith(PARQUET) else "csv" if p.lower().endswith(CSV) else p for p in paths
+    }
+    if len(kinds) > 1 or not kinds <= {"parquet", "csv"}:
+        raise InputError(f"The {name} table has files of kinds {sorted(kinds)}; give all CSV or all Parquet.")
+    return _query(paths, kinds.pop(), name)
+
+
+def find_table_files(source: str | Path | list[str | Path], name: str) -> list[str]:
+    """Return the files of a path, a glob or a list of them, sorted within each pattern.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
     patterns = source if isinstance(source, list) else [source]
     paths: list[str] = []
     for pattern in map(str, patterns):
@@ -175,12 +192,7 @@ def _open_files(source: str | Path | list[str | Path], name: str) -> Opened:
         paths.extend(found)
     if not paths:
         raise InputError(f"No file for the {name} table at {source!s}; looked in {Path.cwd()}.")
-    kinds = {
-        "parquet" if p.lower().endswith(PARQUET) else "csv" if p.lower().endswith(CSV) else p for p in paths
-    }
-    if len(kinds) > 1 or not kinds <= {"parquet", "csv"}:
-        raise InputError(f"The {name} table has files of kinds {sorted(kinds)}; give all CSV or all Parquet.")
-    return _query(paths, kinds.pop(), name)
+    return paths
 
 
 def _query(paths: list[str], kind: str, name: str) -> Opened:
@@ -243,7 +255,14 @@ def _delimiter(path: str) -> str:
     return max(DELIMITERS, key=header.count)
 
 
-def _renamed(names: list[str], name: str, columns: Mapping[str, str]) -> list[str]:
+def renamed(names: list[str], name: str, columns: Mapping[str, str]) -> list[str]:
+    """Return a table's names with canonical ones in place of your own.
+
+    Raises
+    ------
+    SchemaError
+        If a renamed column collides with one that is there.
+    """
     names = list(names)
     for canonical, own in columns.items():
         if own not in names or own == canonical:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from leadlight.community.values import CONVERTERS
 from leadlight.errors import InputError, SchemaError, closest
 
 Schema = Mapping[str, str]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
+Save = Callable[[str, int, pa.Table, NDArray[np.object_]], None]
 
 SCHEMAS: dict[str, Schema] = {
     "activity": {
@@ -120,6 +122,8 @@ class RowCheck:
         self.name = name
         self.rows = 0
         self.found: dict[tuple[int, str], tuple[int, list[int]]] = {}
+        self.marked: list[tuple[str, Bools]] = []
+        """What is wrong with rows of the present batch, each row once."""
 
     def mark(self, place: int, reason: str, bad: Bools) -> None:
         """Count the rows of the present batch that are bad for a reason; `place` orders the reasons."""
@@ -129,6 +133,14 @@ class RowCheck:
         count, sample = self.found.get((place, reason), (0, []))
         more = [self.rows + int(i) for i in at[: SAMPLE - len(sample)]]
         self.found[place, reason] = (count + len(at), sample + more)
+        self.marked.append((reason, bad))
+
+    def reasons(self, rows: int) -> NDArray[np.object_]:
+        """Return why each row of the present batch was refused, None where it was not."""
+        found = np.full(rows, None, object)
+        for reason, bad in self.marked:
+            found[bad] = reason
+        return found
 
     def report(self, rejects: Rejects, strict: bool) -> None:
         """Hand the counts over; raise for the first instead if `strict`."""
@@ -136,8 +148,12 @@ class RowCheck:
             rejects.count(self.name, reason, count, sample, strict)
 
 
-def canonical(raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bool) -> pa.Table:
+def canonical(
+    raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bool, save: Save | None = None
+) -> pa.Table:
     """Return the table with canonical columns and types; columns that it does not know are left out.
+
+    `save` gets the table's name, the number of the first row, the rows, and why each was refused, if any was.
 
     Raises
     ------
@@ -148,6 +164,8 @@ def canonical(raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bo
     check = RowCheck(name)
     table, _ = canonical_batch(raw, check, tz)
     check.report(rejects, strict)
+    if save is not None and check.marked:
+        save(name, 0, raw, check.reasons(raw.num_rows))
     return table
 
 
@@ -159,6 +177,7 @@ def canonical_batch(raw: pa.Table, check: RowCheck, tz: str) -> tuple[pa.Table, 
     name = check.name
     raw = raw.rename_columns(canonical_names(raw.column_names, name))
     bad = np.zeros(raw.num_rows, bool)
+    check.marked = []
     columns: dict[str, pa.Array] = {}
     for place, (column, kind) in enumerate(SCHEMAS[name].items()):
         if column not in raw.column_names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from typing import Any
@@ -33,6 +34,18 @@ NATIVE_EVENTS_AT_ONCE = 20_000_000
 
 ROWS_AT_ONCE = 1 << 18
 """Observations that are swept at once where their rows of the result lie apart."""
+
+
+class Elsewhere(ABC):
+    """The part of a `Community` whose log is not on this machine: it makes the features where the log is."""
+
+    @abstractmethod
+    def write_features(self, codes: Codes, cutoffs: Codes, plan: Plan, out: NDArray[np.float32]) -> None:
+        """Write the plan's columns of each (member, cutoff) into `out`, in their order."""
+
+    @abstractmethod
+    def tag_uses(self, known: tuple[str, ...], at_us: int, within_us: int) -> tuple[int, int]:
+        """Return how often tags were used in `[at - within, at)`, and how often such as are not among `known`."""
 
 
 def build_features(
@@ -77,6 +90,9 @@ def build_features(
         raise InputError(f"plan is a {type(plan).__name__}; give a Plan or a Catalogue.")
     codes = community.codes(observations.frame["member_id"])
     values = _checked(out, (len(codes), len(plan.columns)))
+    if isinstance(community, Elsewhere):
+        community.write_features(codes, cutoffs, plan, values)
+        return pd.DataFrame(values, index=observations.index, columns=pd.Index(plan.column_names), copy=False)
     joined = community.members.joined_at(codes, cutoffs)
     for rows, account_of in _by_accounts(community, codes, cutoffs):
         for some, log in _by_members(community, codes, rows, account_of):

@@ -22,6 +22,7 @@ from leadlight.community.matching import FREE_MAIL, email_domain, normal_domain,
 from leadlight.community.tables import REQUIRED, SCHEMAS
 from leadlight.errors import InputError, LeadlightWarning, MissingDependencyError, SchemaError, closest
 from leadlight.features.batch import build_features
+from leadlight.features.spark_session import map_in_arrow, quoted
 from leadlight.observations import Observations
 from leadlight.plan import Column as PlannedColumn
 from leadlight.plan import Plan
@@ -35,6 +36,9 @@ EVENTS_PER_TASK = 2_000_000
 TASK, KIND = "task", "kind"
 EVENT, FACT, ASKED = 0, 1, 2
 KEY = ("member_id", "cutoff")
+MOST_PARTITIONS = 20_000
+"""Each of the map side's tasks writes a block for each partition: more of them are more files than a shuffle stands."""
+
 OUT_ROWS = 1 << 14
 """Rows of a batch of the result."""
 
@@ -104,7 +108,7 @@ def build_features_spark(
         found = found.join(_colleagues(events, asked, facts, peers, events_per_task), list(KEY), "left")
     held = set(found.columns)
     missing = sf.lit(None).cast("float")
-    named = [sf.col(_quoted(c)) if c in held else missing.alias(c) for c in (*KEY, *plan.column_names)]
+    named = [sf.col(quoted(c)) if c in held else missing.alias(c) for c in (*KEY, *plan.column_names)]
     return found.select(*named)
 
 
@@ -119,7 +123,7 @@ def _own(
     given = events.select(sf.col("member_id").alias("_who"))
     if received:
         given = given.unionByName(events.select(sf.col("other_member_id").alias("_who")))
-    task_of = _tasks(given.where(sf.col("_who").isNotNull()), per_task)
+    task_of, tasks = _tasks(given.where(sf.col("_who").isNotNull()), per_task)
     wanted = [task_of("member_id")]
     if received:
         wanted.append(sf.when(sf.col("other_member_id").isNotNull(), task_of("other_member_id")))
@@ -135,7 +139,7 @@ def _own(
             )
             met = met.distinct().where(sf.col(TASK) != task_of("member_id"))
             parts.append(_part(met.join(facts, "member_id"), FACT))
-    return _run(parts, plan, _names(events, facts), _everything)
+    return _run(parts, tasks, plan, _names(events, facts), _everything)
 
 
 def _colleagues(
@@ -150,7 +154,7 @@ def _colleagues(
     facts = facts.drop("email", "email_domain")
     held = facts.where("account_id IS NOT NULL").select("member_id", "account_id").distinct()
     acted = events.join(held, "member_id").select(sf.col("account_id").alias("_who"))
-    task_of = _tasks(acted, per_task)
+    task_of, tasks = _tasks(acted, per_task)
     where = held.select("member_id", task_of("account_id").alias(TASK)).distinct()
     parts = [
         _part(table.join(where, "member_id"), kind)
@@ -158,11 +162,11 @@ def _colleagues(
     ]
     accounts = held.select(sf.col("account_id"), task_of("account_id").alias(TASK)).distinct()
     parts.append(_part(accounts.withColumn("member_id", sf.lit(None).cast(_type(held, "member_id"))), ASKED))
-    return _run(parts, plan, _names(events, facts), _of_accounts)
+    return _run(parts, tasks, plan, _names(events, facts), _of_accounts)
 
 
-def _tasks(who: DataFrame, per_task: int) -> Callable[[str], Column]:
-    """Return how a member or an account becomes the number of a task; who has too many rows gets one alone."""
+def _tasks(who: DataFrame, per_task: int) -> tuple[Callable[[str], Column], int]:
+    """Return how a member or an account becomes the number of a task (one of its own if it has many rows), and how many there are."""
     from pyspark.sql import functions as sf
 
     counted = who.groupBy("_who").agg(sf.count("*").alias("rows"))
@@ -178,7 +182,7 @@ def _tasks(who: DataFrame, per_task: int) -> Callable[[str], Column]:
         known = sf.create_map(*(sf.lit(v) for pair in alone.items() for v in pair))
         return sf.coalesce(sf.element_at(known, sf.col(name)), one)
 
-    return task_of
+    return task_of, shared + len(heavy)
 
 
 def _part(table: DataFrame, kind: int) -> DataFrame:
@@ -192,7 +196,7 @@ def _names(events: DataFrame, facts: DataFrame | None) -> dict[str, list[str]]:
 
 
 def _run(
-    parts: list[DataFrame], plan: Plan, columns: dict[str, list[str]], work: Callable[..., Any]
+    parts: list[DataFrame], tasks: int, plan: Plan, columns: dict[str, list[str]], work: Callable[..., Any]
 ) -> DataFrame:
     """Bring the parts of each task together and do the work of one machine there."""
     from functools import reduce
@@ -208,20 +212,30 @@ def _run(
     schema = st.StructType([*key, *(st.StructField(name, st.FloatType()) for name in plan.column_names)])
 
     def task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        held = list(batches)
-        if not held:
-            return
-        table = pa.Table.from_batches(held)
-        del held
-        for one in pc.unique(table[TASK]).to_pylist():
-            yield from work(table.filter(pc.equal(table[TASK], one)), plan, columns)
+        for table in _by_task(batches):
+            yield from work(table, plan, columns)
 
-    spread = rows.repartition(_partitions(rows), TASK)
-    return spread.mapInArrow(task, schema)
+    # Sorted, so that a partition that several tasks fall into holds one of them in memory at a time.
+    spread = rows.repartition(min(tasks, MOST_PARTITIONS), TASK).sortWithinPartitions(TASK)
+    return map_in_arrow(spread, task, schema)
 
 
-def _partitions(rows: DataFrame) -> int:
-    return int(rows.sparkSession.conf.get("spark.sql.shuffle.partitions") or 200)
+def _by_task(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield the rows of one task after the other, of batches that are sorted by task."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        at = 0
+        numbers = batch.column(batch.schema.get_field_index(TASK)).to_numpy(zero_copy_only=False)
+        for stop in [*(np.flatnonzero(np.diff(numbers)) + 1), len(numbers)]:
+            if held and held[0][TASK][0].as_py() != numbers[at]:
+                yield pa.Table.from_batches(held)
+                held = []
+            held.append(batch.slice(at, int(stop) - at))
+            at = int(stop)
+    if held:
+        yield pa.Table.from_batches(held)
 
 
 def _everything(table: pa.Table, plan: Plan, columns: dict[str, list[str]]) -> Iterator[pa.RecordBatch]:
@@ -256,8 +270,11 @@ def _features(
 ) -> tuple[Community, np.ndarray[Any, np.dtype[np.float32]]]:
     events = table.filter(pc.equal(table[KIND], EVENT)).select(columns["activity"])
     facts = table.filter(pc.equal(table[KIND], FACT)).select(columns["members"])
-    # Everybody who is asked about is a member, one without a row of the log or a fact too.
-    known = pa.concat_tables([facts, asked.select(["member_id"])], promote_options="default")
+    # Everybody who is asked about is a member, one without a row of the log or a fact too; a second row of a member would
+    # be its newest, and say that nothing is known of it.
+    told = pc.is_in(asked["member_id"], value_set=facts["member_id"].combine_chunks())
+    others = asked.filter(pc.invert(told)).select(["member_id"])
+    known = pa.concat_tables([facts, others], promote_options="default")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeadlightWarning)
         community = Community(activity=events, members=known.select(columns["members"]))
@@ -300,24 +317,33 @@ def _same_types(*tables: DataFrame | None) -> None:
 
 
 def _with_companies(facts: DataFrame) -> DataFrame:
-    """Return facts with accounts; without a column account_id a company's domain is the account, as in `Community`."""
-    if "account_id" in facts.columns or not {"email", "email_domain"} & set(facts.columns):
+    """Return facts with accounts; without any that always held a company's domain is the account, as in `Community`."""
+    if not {"email", "email_domain"} & set(facts.columns):
         return facts
+    if "account_id" in facts.columns:
+        always = facts.where("valid_from IS NULL") if "valid_from" in facts.columns else facts
+        if always.isEmpty() or not always.where("account_id IS NOT NULL").isEmpty():
+            return facts
     from pyspark.sql import types as st
 
     def named(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             told = batch.to_pydict()
             nothing = [None] * batch.num_rows
+            given = told.get("account_id", nothing)
             both = zip(told.get("email_domain", nothing), told.get("email", nothing), strict=True)
             domains = [normal_domain(d) or email_domain(normal_email(e)) for d, e in both]
-            yield batch.append_column(
-                "account_id", pa.array([None if d in FREE_MAIL else d for d in domains], pa.string())
-            )
+            accounts = [
+                str(a) if a is not None else None if d in FREE_MAIL else d
+                for a, d in zip(given, domains, strict=True)
+            ]
+            others = batch.drop_columns(["account_id"]) if "account_id" in told else batch
+            yield others.append_column("account_id", pa.array(accounts, pa.string()))
 
-    return facts.mapInArrow(
-        named, st.StructType([*facts.schema, st.StructField("account_id", st.StringType())])
+    schema = st.StructType(
+        [*(f for f in facts.schema if f.name != "account_id"), st.StructField("account_id", st.StringType())]
     )
+    return map_in_arrow(facts, named, schema)
 
 
 def _canonical(table: DataFrame, name: str) -> DataFrame:
@@ -327,19 +353,21 @@ def _canonical(table: DataFrame, name: str) -> DataFrame:
         raise SchemaError(
             f"The {name} table lacks {missing[0]!r}{closest(missing[0], table.columns)}; it has {table.columns}."
         )
-    return table.select(*(_quoted(c) for c in table.columns if c in SCHEMAS[name]))
+    return table.select(*(quoted(c) for c in table.columns if c in SCHEMAS[name]))
 
 
 def _observed(table: DataFrame) -> DataFrame:
     missing = [c for c in KEY if c not in table.columns]
     if missing:
         raise SchemaError(f"observations lack {missing}; they have {table.columns}.")
+    kind = _type(table, "cutoff").simpleString()
+    if kind != "timestamp":
+        raise SchemaError(
+            f"The cutoffs of the observations are of type {kind}; a cutoff is a timestamp with a zone, which Spark calls "
+            "timestamp."
+        )
     return table.select(*KEY)
 
 
 def _type(table: DataFrame, column: str) -> Any:
     return table.schema[column].dataType
-
-
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"

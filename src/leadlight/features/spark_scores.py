@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from leadlight.errors import MissingDependencyError, SchemaError, closest
+from leadlight.features.spark_session import map_in_arrow
 from leadlight.runtime import Scorer
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ NUMBERS = ("probability", "low", "high", "percentile")
 
 
 def score_spark(scorer: Scorer, features: DataFrame) -> DataFrame:
-    """Score feature rows on a cluster; the bundle travels with the work, nothing has to be installed in a place.
+    """Score feature rows on a cluster; the bundle travels with the work. Executors need leadlight itself.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def score_spark(scorer: Scorer, features: DataFrame) -> DataFrame:
             )
 
     # A dot in a name, as in "tag.visa_count_90d", means a field of a structure to Spark.
-    return features.toDF(*(f"c{i}" for i in range(len(place)))).mapInArrow(work, schema)
+    return map_in_arrow(features.toDF(*(f"c{i}" for i in range(len(place)))), work, schema)
 
 
 def _numbers(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -13,7 +13,7 @@ from leadlight.errors import ImmatureLabelError, LeadlightWarning
 from leadlight.moments import DAY_US, Duration, Moment, duration_us, moment_text, moment_us
 from leadlight.observations.observations import Observations
 from leadlight.observations.outcomes import Outcomes, frame_of, times
-from leadlight.observations.population import Population
+from leadlight.observations.population import Population, calendar
 from leadlight.observations.windows import Bools, Codes, Windows, span_us
 
 DEFAULT_ACTIVE = "180d"
@@ -82,12 +82,12 @@ def observe(
         () if enters_on is None else (enters_on,) if isinstance(enters_on, str) else tuple(enters_on),
         None if cool_off is None else span_us(cool_off, "cool_off", zero=True),
     )
-    people = Population(community, windows)
     if on is None:
-        cutoffs = people.calendar(start, end)
+        cutoffs = calendar(community, windows, start, end)
+        people = Population(community, windows, cutoffs)
         member, cutoff = people.active_pairs(cutoffs)
     else:
-        cutoffs = np.empty(0, np.int64)
+        cutoffs, people = np.empty(0, np.int64), Population(community, windows)
         member, cutoff = people.event_pairs(on, start, end)
     outcomes = Outcomes.of(community, windows.frozen_us)
     return _label(people, outcomes, member, cutoff, cutoffs, censored=censored)
@@ -125,7 +125,8 @@ def population_at(community: Community, at: Moment, windows: Windows | None = No
     # Rows of the user's own say nothing about a population.
     within = windows.active_within_us or duration_us(DEFAULT_ACTIVE)
     windows = replace(windows, active_within_us=within, frozen_us=at_us - 1)
-    people, outcomes = Population(community, windows), Outcomes.of(community, windows.frozen_us)
+    people = Population(community, windows, np.array([at_us], np.int64))
+    outcomes = Outcomes.of(community, windows.frozen_us)
     member = people.at(at_us)
     member = member[people.eligible[member]]
     cutoff = np.full(len(member), at_us, np.int64)
@@ -136,7 +137,7 @@ def population_at(community: Community, at: Moment, windows: Windows | None = No
 
 
 def _label(
-    people: Population, outcomes: Outcomes, member: Codes, cutoff: Codes, calendar: Codes, *, censored: bool
+    people: Population, outcomes: Outcomes, member: Codes, cutoff: Codes, cutoffs: Codes, *, censored: bool
 ) -> Observations:
     """Label the pairs of the population, and count all others by the first reason that keeps them out."""
     windows, members = people.windows, people.community.members
@@ -160,9 +161,9 @@ def _label(
         "employees": members.employee[member],
         "refused": members.refused[member] & ~members.employee[member],
     }
-    counts = _dropped(dropped, cutoff, calendar)
-    if len(calendar):
-        counts["inactive"] = _inactive(people, cutoff[eligible & entered], calendar)
+    counts = _dropped(dropped, cutoff, cutoffs)
+    if len(cutoffs):
+        counts["inactive"] = _inactive(people, cutoff[eligible & entered], cutoffs)
     counts.index = times(counts.index.to_numpy(np.int64)).rename("cutoff")
     rows = population & ~in_gap & (mature | censored)
     some = counts.to_numpy().any(axis=1) | counts.index.isin(times(np.unique(cutoff[rows])))
@@ -171,14 +172,14 @@ def _label(
     return Observations(frame, windows, counts[some], outcomes=outcomes)
 
 
-def _dropped(masks: dict[str, Bools], cutoff: Codes, calendar: Codes) -> pd.DataFrame:
-    at = calendar if len(calendar) else np.unique(cutoff)
+def _dropped(masks: dict[str, Bools], cutoff: Codes, cutoffs: Codes) -> pd.DataFrame:
+    at = cutoffs if len(cutoffs) else np.unique(cutoff)
     codes = np.searchsorted(at, cutoff)
     return pd.DataFrame({n: np.bincount(codes[m], minlength=len(at)) for n, m in masks.items()}, index=at)
 
 
-def _inactive(people: Population, active: Codes, calendar: Codes) -> Codes:
+def _inactive(people: Population, active: Codes, cutoffs: Codes) -> Codes:
     """How many had entered before each cutoff and may be approached, less those who were active."""
     entered = np.sort(people.entered[people.eligible])
-    count = np.bincount(np.searchsorted(calendar, active), minlength=len(calendar))
-    return (np.searchsorted(entered, calendar) - count).astype(np.int64)
+    count = np.bincount(np.searchsorted(cutoffs, active), minlength=len(cutoffs))
+    return (np.searchsorted(entered, cutoffs) - count).astype(np.int64)

@@ -19,9 +19,11 @@ class Population:
 
     community: Community
     windows: Windows
+    cutoffs: Codes | None = None
+    """Where they are known before: rows that say nothing about them need not be there."""
 
     def __post_init__(self) -> None:
-        log = self.community.log
+        self._log = log = self.community.acted(self.cutoffs, self.windows)
         visible = log.time if log.visible_from is None else log.visible_from
         order = np.lexsort((log.time, log.actor))
         order = order[(log.actor[order] >= 0) & (visible[order] <= self.windows.frozen_us)]
@@ -43,7 +45,7 @@ class Population:
         return entered
 
     def _codes(self, what: str, actions: tuple[str, ...]) -> list[int]:
-        log = self.community.log
+        log = self._log
         codes = [log.code("action", a) for a in actions]
         if max(codes, default=-1) < 0:
             known = list(log.dictionaries["action"])[:20]
@@ -56,13 +58,6 @@ class Population:
         active = np.unique(self.actor[recent])
         found: Codes = active[self.entered[active] < cutoff]
         return found
-
-    def calendar(self, start: Moment | None, end: Moment | None) -> Codes:
-        """Cutoffs at even distances from the first midnight after the first activity, or from `start`."""
-        first = (self.community.start_us // DAY_US + 1) * DAY_US
-        lower = first if start is None else moment_us(start, name="start")
-        upper = self.windows.seen_until_us if end is None else moment_us(end, name="end")
-        return np.array(range(lower, upper, self.windows.every_us), np.int64)
 
     def active_pairs(self, cutoffs: Codes) -> tuple[Codes, Codes]:
         """(member, cutoff) for members active in `[cutoff - active_within, cutoff)`, by cutoff, then member.
@@ -105,3 +100,11 @@ class Population:
         keep = (cutoff >= lower) & (cutoff < upper)
         pairs = np.unique(np.stack([cutoff[keep], member[keep]]), axis=1)
         return pairs[1], pairs[0]
+
+
+def calendar(community: Community, windows: Windows, start: Moment | None, end: Moment | None) -> Codes:
+    """Cutoffs at even distances from the first midnight after the first activity, or from `start`."""
+    first = (community.start_us // DAY_US + 1) * DAY_US
+    lower = first if start is None else moment_us(start, name="start")
+    upper = windows.seen_until_us if end is None else moment_us(end, name="end")
+    return np.array(range(lower, upper, windows.every_us), np.int64)

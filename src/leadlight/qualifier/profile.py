@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from leadlight.community import Community
+from leadlight.features.batch import Elsewhere
 from leadlight.moments import DAY_US
 from leadlight.plan import Plan
 from leadlight.runtime.model import PROFILE_WIDTH
@@ -75,7 +76,11 @@ def other_tags(community: Community, plan: Plan, at_us: int, within_us: int) -> 
 
     NaN where there is none, or the plan knows no tag.
     """
-    log, known = community.log, plan.vocabularies.get("tag", ())
+    known = plan.vocabularies.get("tag", ())
+    if isinstance(community, Elsewhere):
+        uses, strange_uses = community.tag_uses(known, at_us, within_us) if known else (0, 0)
+        return uses, strange_uses / uses if uses else float("nan")
+    log = community.log
     if log.tag_codes is None or log.tag_offsets is None or not known:
         return 0, float("nan")
     time = np.asarray(log.time)

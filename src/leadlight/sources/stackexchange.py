@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, get_args
 
 import pyarrow as pa
@@ -10,8 +11,9 @@ import pyarrow.compute as pc
 
 from leadlight.community import Community
 from leadlight.errors import InputError
-from leadlight.sources.stackexchange_dump import read_dump
+from leadlight.sources.stackexchange_dump import TABLES, open_dump, read_dump
 from leadlight.sources.stackexchange_rows import (
+    ACTIVITY,
     BOT,
     UTC_TIME,
     accepts,
@@ -27,6 +29,17 @@ from leadlight.sources.stackexchange_rows import (
 )
 
 Deal = Literal["accepted_answer", "bounty"]
+DEALS = pa.schema(
+    [
+        ("deal_id", pa.int64()),
+        ("member_id", pa.int64()),
+        ("outcome", pa.string()),
+        ("closed_at", UTC_TIME),
+        ("known_at", UTC_TIME),
+    ]
+)
+ROWS_AT_ONCE = 1 << 18
+"""Comments, votes and badges that are joined with the posts at once."""
 
 
 def read_stackexchange(
@@ -71,6 +84,9 @@ def read_stackexchange(
 
     Notes
     -----
+    Comments, votes and badges are read part by part and never held; users and posts, without their texts, are. So memory
+    grows with posts and members, and a dump of several gigabytes takes a fraction of its size.
+
     A proxy is no deal: accepting an answer costs nothing, so results on it show that the machinery works, not
     what a sales team would gain. What the dump cannot tell:
 
@@ -89,7 +105,70 @@ def read_stackexchange(
     >>> len(community.deals)
     11
     """
-    return Community(**stackexchange_tables(path, deal), match="id", strict=strict)
+    _check_deal(deal)
+    parts = open_dump(path)
+    members = _members(_table(parts, "users"))
+    posts = threads(_table(parts, "posts"))
+    # The log is read to its end before the deals are asked for, so that votes are read once and never held.
+    deals: list[pa.Table] = []
+    return Community(
+        pa.RecordBatchReader.from_batches(ACTIVITY, _log(parts, posts, deal, deals)),
+        members,
+        pa.RecordBatchReader.from_batches(
+            DEALS, (b for table in deals for b in table.cast(DEALS).to_batches())
+        ),
+        match="id",
+        strict=strict,
+    )
+
+
+def _log(
+    parts: Mapping[str, Callable[[], Iterator[pa.RecordBatch]]],
+    posts: pa.Table,
+    deal: Deal,
+    deals: list[pa.Table],
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of the log part by part; deals are added on the way."""
+    for table in post_rows(posts):
+        yield from table.to_batches()
+    for comments in _parts(parts, "comments"):
+        yield from comment_rows(comments, posts).to_batches()
+    for raw in _parts(parts, "votes"):
+        votes = dated_votes(raw, posts)
+        deals.append(_deals_of(votes, deal))
+        for table in vote_rows(votes):
+            yield from table.to_batches()
+    for badges in _parts(parts, "badges"):
+        for table in badge_rows(badges):
+            yield from table.to_batches()
+
+
+def _parts(parts: Mapping[str, Callable[[], Iterator[pa.RecordBatch]]], name: str) -> Iterator[pa.Table]:
+    """Yield some rows of a table at a time: enough of them that joining them with the posts is worth its beginning."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in parts[name]():
+        waiting.append(batch)
+        if sum(b.num_rows for b in waiting) >= ROWS_AT_ONCE:
+            yield pa.Table.from_batches(waiting).combine_chunks()
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting).combine_chunks()
+
+
+def _table(parts: Mapping[str, Callable[[], Iterator[pa.RecordBatch]]], name: str) -> pa.Table:
+    schema = pa.schema([(column.name, column.type) for column in TABLES[name]])
+    return pa.Table.from_batches(parts[name](), schema).combine_chunks()
+
+
+def _check_deal(deal: str) -> None:
+    if deal not in get_args(Deal):
+        raise InputError(f"deal is {deal!r}. Pass one of {', '.join(map(repr, get_args(Deal)))}.")
+
+
+def _deals_of(votes: pa.Table, deal: Deal) -> pa.Table:
+    return (
+        _deals(accepts(votes), "asker") if deal == "accepted_answer" else _deals(bounties(votes), "user_id")
+    )
 
 
 def stackexchange_tables(path: str | os.PathLike[str], deal: Deal = "accepted_answer") -> dict[str, pa.Table]:
@@ -113,8 +192,7 @@ def stackexchange_tables(path: str | os.PathLike[str], deal: Deal = "accepted_an
     InputError, SchemaError, ColumnTypeError
         As `read_stackexchange`.
     """
-    if deal not in get_args(Deal):
-        raise InputError(f"deal is {deal!r}. Pass one of {', '.join(map(repr, get_args(Deal)))}.")
+    _check_deal(deal)
     dump = read_dump(path)
     posts = threads(dump["posts"])
     votes = dated_votes(dump["votes"], posts)
@@ -124,9 +202,7 @@ def stackexchange_tables(path: str | os.PathLike[str], deal: Deal = "accepted_an
         *vote_rows(votes),
         *badge_rows(dump["badges"]),
     ]
-    deals = (
-        _deals(accepts(votes), "asker") if deal == "accepted_answer" else _deals(bounties(votes), "user_id")
-    )
+    deals = _deals_of(votes, deal)
     return {"activity": pa.concat_tables(activity), "members": _members(dump["users"]), "deals": deals}
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
@@ -65,6 +67,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
 INDISPENSABLE = ("users", "posts")
 
 CHUNK_BYTES = 4 << 20
+PARQUET_ROWS = 1 << 17
 LONGEST_ROW_BYTES = 64 << 20  # a post body is at most 30,000 characters; more is an attack on memory
 
 
@@ -92,47 +95,74 @@ def read_dump(path: str | os.PathLike[str]) -> dict[str, pa.Table]:
     InputError
         If `path` is no folder, a file is damaged, XML declares a document type, or a value is unreadable.
     """
+    return {name: table.combine_chunks() for name, table in _whole(open_dump(path)).items()}
+
+
+def _whole(parts: Mapping[str, Callable[[], Iterator[pa.RecordBatch]]]) -> dict[str, pa.Table]:
+    return {name: pa.Table.from_batches(read(), _schema(TABLES[name])) for name, read in parts.items()}
+
+
+def open_dump(path: str | os.PathLike[str]) -> dict[str, Callable[[], Iterator[pa.RecordBatch]]]:
+    """Find the raw tables of one site; each is read, part by part, when it is called.
+
+    Parameters
+    ----------
+    path : str or path-like
+        As for `read_dump`.
+
+    Returns
+    -------
+    dict of str to callable
+        For each key of `TABLES` what returns its batches, none of a table that the folder lacks.
+
+    Raises
+    ------
+    SchemaError
+        If users or posts are absent. The other errors of `read_dump` come with the batches.
+    InputError
+        If `path` is no folder.
+    """
     folder = Path(path)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder. Pass the folder that holds Posts.xml or posts.parquet.")
     files = {file.name.lower(): file for file in sorted(folder.iterdir()) if file.is_file()}
-    tables = {}
+    parts: dict[str, Callable[[], Iterator[pa.RecordBatch]]] = {}
     for name, columns in TABLES.items():
         if f"{name}.parquet" in files:
-            table = _read_parquet(files[f"{name}.parquet"], columns)
+            parts[name] = partial(_read_parquet, files[f"{name}.parquet"], columns)
         elif f"{name}.xml" in files:
-            table = _read_xml(files[f"{name}.xml"], columns)
+            parts[name] = partial(_read_xml, files[f"{name}.xml"], columns)
         elif name in INDISPENSABLE:
             raise SchemaError(
                 f"{folder} holds neither {name}.parquet nor {name.capitalize()}.xml (found: "
                 f"{', '.join(sorted(files)[:10]) or 'no files'}). Users and posts are needed."
             )
         else:
-            table = _schema(columns).empty_table()
-        tables[name] = table.combine_chunks()
-    return tables
+            parts[name] = partial(iter, ())
+    return parts
 
 
 def _schema(columns: tuple[Column, ...]) -> pa.Schema:
     return pa.schema([(column.name, column.type) for column in columns])
 
 
-def _read_parquet(file: Path, columns: tuple[Column, ...]) -> pa.Table:
+def _read_parquet(file: Path, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(file) as parquet:
             names = parquet.schema_arrow.names
             for column in columns:
                 _check_column(file, column, names)
-            table = parquet.read(columns=[column.name for column in columns if column.name in names])
+            held = [column.name for column in columns if column.name in names]
+            for batch in parquet.iter_batches(PARQUET_ROWS, columns=held):
+                arrays = [
+                    _as_type(file, column, batch.column(column.name))
+                    if column.name in held
+                    else pa.nulls(len(batch), column.type)
+                    for column in columns
+                ]
+                yield pa.record_batch(arrays, schema=_schema(columns))
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{file} cannot be read as Parquet: {error}. Export the table again.") from error
-    arrays = [
-        _as_type(file, column, table[column.name])
-        if column.name in names
-        else pa.nulls(len(table), column.type)
-        for column in columns
-    ]
-    return pa.table(arrays, schema=_schema(columns))
 
 
 def _check_column(file: Path, column: Column, names: list[str]) -> None:
@@ -146,7 +176,7 @@ def _check_column(file: Path, column: Column, names: list[str]) -> None:
         )
 
 
-def _as_type(file: Path, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_type(file: Path, column: Column, values: pa.Array) -> pa.Array:
     # Nanoseconds may be cut to microseconds; a number may not lose anything.
     safe = not pa.types.is_timestamp(values.type)
     try:
@@ -158,8 +188,8 @@ def _as_type(file: Path, column: Column, values: pa.ChunkedArray) -> pa.ChunkedA
         ) from error
 
 
-def _read_xml(file: Path, columns: tuple[Column, ...]) -> pa.Table:
-    """Stream ``<row .../>`` elements; memory holds one chunk of text and the columns, never the document."""
+def _read_xml(file: Path, columns: tuple[Column, ...]) -> Iterator[pa.RecordBatch]:
+    """Stream ``<row .../>`` elements; memory holds one chunk of text, never the document."""
     schema = _schema(columns)
     values: list[list[str | None]] = [[] for _ in columns]
     lines: list[int] = []
@@ -196,7 +226,6 @@ def _read_xml(file: Path, columns: tuple[Column, ...]) -> pa.Table:
     # Entities can be declared in a document type alone, so without one there is none to expand or to fetch.
     parser.StartDoctypeDeclHandler = refuse
 
-    batches: list[pa.RecordBatch] = []
     fed = 0
     try:
         with file.open("rb") as stream:
@@ -208,15 +237,14 @@ def _read_xml(file: Path, columns: tuple[Column, ...]) -> pa.Table:
                         f"{file}, line {parser.CurrentLineNumber}: one element exceeds {LONGEST_ROW_BYTES} "
                         "bytes. The file is damaged; download the dump again."
                     )
-                batches.append(_take_batch(file, columns, schema, values, lines))
+                yield _take_batch(file, columns, schema, values, lines)
             parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise InputError(
             f"{file}, line {error.lineno}: not well-formed XML ({expat.ErrorString(error.code)}). "
             "The file is damaged or cut short; download the dump again."
         ) from error
-    batches.append(_take_batch(file, columns, schema, values, lines))
-    return pa.Table.from_batches(batches, schema=schema)
+    yield _take_batch(file, columns, schema, values, lines)
 
 
 def _take_batch(

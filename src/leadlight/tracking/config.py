@@ -39,6 +39,11 @@ class DataConfig:
     columns: dict[str, str] = key({}, "Canonical column to your own, such as `{occurred_at: timestamp}`.")
     match: Literal["email", "domain", "id"] = key("email", "How deals without identifiers find their member.")
     tz: str = key("UTC", "Zone of timestamps that name none.")
+    engine: Literal["local", "spark"] = key(
+        "local",
+        "Where features are made: on this machine, or on the cluster that Spark's own settings name. There the job fits and "
+        "does not judge itself.",
+    )
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from leadlight.errors import InputError
+from leadlight.errors import InputError, MissingDependencyError
 from leadlight.tracking.config import DataConfig, DecisionConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def open_community(data: DataConfig) -> Community:
     from leadlight.sources.stackexchange import read_stackexchange
 
     if data.stackexchange:
+        if data.engine == "spark":
+            raise InputError("--engine spark reads --activity or --community, not a Stack Exchange dump.")
         return read_stackexchange(data.stackexchange)
     paths: dict[str, Any] = {name: getattr(data, name) for name in TABLES}
     if data.community:
@@ -70,7 +74,21 @@ def open_community(data: DataConfig) -> Community:
         raise InputError(
             "Give --community FOLDER, --activity FILE or --stackexchange FOLDER, or data.community in the configuration."
         )
-    return Community(**paths, columns=data.columns, tz=data.tz, match=data.match)
+    options: dict[str, Any] = {"columns": data.columns, "tz": data.tz, "match": data.match}
+    return _on_spark(paths, options) if data.engine == "spark" else Community(**paths, **options)
+
+
+def _on_spark(paths: dict[str, Any], options: dict[str, Any]) -> Community:
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise MissingDependencyError("Spark is not installed: pip install leadlight[spark]") from error
+    from leadlight.features.cluster import SparkCommunity
+
+    # Without a word from the user it would take the first python3 of the path, which need not hold us.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # Its settings are those of spark-defaults.conf, PYSPARK_SUBMIT_ARGS, or the session that is there.
+    return SparkCommunity(SparkSession.builder.appName("leadlight").getOrCreate(), **paths, **options)
 
 
 def rows_of(config: TrainConfig, community: Community) -> Observations:
