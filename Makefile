@@ -36,19 +36,21 @@ format: $(STAMP) ## Format the code and repair what can be repaired safely
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-types: $(STAMP) ## Check the types of src
+types: $(STAMP) ## Check the types of src, and of a program that uses the front door
 	$(BIN)/mypy
+	$(BIN)/mypy --strict examples/typed_front_door.py
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --pythonpath $(BIN)/python examples/typed_front_door.py
 
 rooms: $(STAMP) ## Check that imports point down only
 	$(BIN)/lint-imports
 
-docs: $(STAMP) ## Check links, build the documentation site into build/docs; a warning is an error
+docs: notebooks ## Check links, build the documentation site into build/docs; a warning is an error
 	$(BIN)/python .ci/check_links.py
 	rm -rf docs/api/generated build/docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 --doctree-dir build/doctrees docs build/docs
 
-notebooks: $(STAMP) ## Run every notebook from top to bottom
-	$(BIN)/python .ci/run_notebooks.py notebooks
+notebooks: $(STAMP) ## Run every notebook from top to bottom, each under a minute, for the site
+	$(BIN)/python .ci/run_notebooks.py notebooks --out docs/notebooks
 
 slow: $(STAMP) ## Run the tests that take too long for make test
 	$(PYTEST) -m slow

@@ -1,5 +1,6 @@
 """Check that relative links in Markdown files lead to files, and their fragments to headings."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import unquote
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "notebooks").glob("*.ipynb")),
     *sorted(
         p for d in ("docs", "data", "examples", "models", "benchmarks") for p in (ROOT / d).rglob("*.md")
     ),
@@ -23,10 +25,19 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def words(page: Path) -> str:
+    """Return the text of a page; of a notebook, that of its Markdown cells."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return CODE.sub("", text)
+
+
 def broken(page: Path) -> list[str]:
     """Return the links of a page that lead nowhere."""
     found = []
-    for link in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
+    for link in LINK.findall(words(page)):
         if re.match(r"[a-z]+:", link):
             continue
         path, _, fragment = unquote(link).partition("#")

@@ -30,8 +30,11 @@ html_title = "leadlight"
 html_static_path = ["_static"]
 html_css_files = ["leadlight.css"]
 
-# Pages and notebooks run when the site is built: what they show is what this version says.
+# Pages run when the site is built: what they show is what this version says. The notebooks in docs/notebooks have run already,
+# where they stand in the repository: `make notebooks` writes them.
 nb_execution_mode = "force"
+nb_execution_excludepatterns = ["notebooks/*"]
+nb_output_stderr = "remove"  # notices of other packages, with paths of the machine that built the site
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_merge_streams = True

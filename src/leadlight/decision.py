@@ -204,6 +204,14 @@ class Capacity:
     -----
     `qualified` compares with the quantile of the out-of-fold scores at the latest training cutoff, so that a lead alone
     and a lead in a batch get one answer; `scores.top(n)` ranks a batch exactly and applies the last two rules.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> ll.Capacity(share=0.05).size
+    'the best-scored 5%'
+    >>> ll.Capacity(n=40, per_account=2, not_contacted_within="30d")
+    Capacity(n=40, per_account=2, not_contacted_within='30d')
     """
 
     n: int | None = None
@@ -227,6 +235,12 @@ class Capacity:
             raise InputError(f"share is {self.share}; it must be in (0, 1], such as .05.")
         if self.not_contacted_within is not None:
             duration_us(self.not_contacted_within, name="not_contacted_within")
+
+    def __repr__(self) -> str:
+        told = {f.name: getattr(self, f.name) for f in fields(self)}
+        return (
+            f"Capacity({', '.join(f'{name}={value!r}' for name, value in told.items() if value is not None)})"
+        )
 
     def threshold(self, latest: Values, buyers: Values | None) -> float:
         """Return the score of the last member that fits."""
@@ -270,6 +284,13 @@ class Costs:
     ----------
     false_positive, false_negative : float
         Cost of an approach that had no chance, and of a buyer nobody approached, in one currency.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> rule = ll.Costs(false_positive=50, false_negative=2_000)
+    >>> rule.describe(50 / 2_050)
+    'Qualified: a probability of 2.44% or more, since a wasted approach costs 50 and a missed buyer 2000.'
     """
 
     false_positive: float
@@ -328,6 +349,12 @@ class MissRate:
         Of the exact binomial (Clopper-Pearson) bound, on one positive row per account, drawn blind, of the latest mature
         window, held back from fitting: the cutoffs less than a horizon before the last. It covers buyers exchangeable
         with those: not drift, and not buyers whom nobody approached.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> ll.MissRate(at_most=0.1, confidence=0.9).buyers_needed
+    22
     """
 
     at_most: float

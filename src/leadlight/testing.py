@@ -95,6 +95,35 @@ def assert_point_in_time(
         _assert_same_values(plan, before, after, cutoff)
 
 
+def small_community() -> Community:
+    """Return a made-up community that is learned in a second: for examples, and for tests of your own code.
+
+    360 members, each active once a month of 2024. Every third one asks, the others read. Half of those who ask buy, in
+    March, May, July or September.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> ll.testing.small_community()
+    Community(simulated, 4320 events of 360 members, 2024-01-10 to 2024-12-10, 60 deals)
+    """
+    log = [
+        {
+            "member_id": member,
+            "occurred_at": f"2024-{month:02}-10",
+            "action": "question" if member % 3 == 0 else "view",
+            "source": "simulated",
+        }
+        for member in range(360)
+        for month in range(1, 13)
+    ]
+    deals = [
+        {"member_id": member, "outcome": "won", "closed_at": f"2024-{3 + member % 8:02}-20"}
+        for member in range(0, 360, 6)
+    ]
+    return Community(log, deals=deals)
+
+
 def perturbed(
     community: Community, cutoff: Moment, members: Sequence[Any], rng: np.random.Generator
 ) -> Community:

@@ -102,7 +102,7 @@ def test_markdown_has_a_line_for_each_behaviour():
 
 def test_a_notebook_shows_an_escaped_table():
     shown = ASKS._repr_html_()
-    assert "<td>asks &lt;b&gt;</td>" in shown
+    assert ">asks &lt;b&gt;</td>" in shown
     assert "<b>" not in shown
 
 

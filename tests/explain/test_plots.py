@@ -1,5 +1,6 @@
 """Each plot draws what its twin returns."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -14,11 +15,15 @@ from leadlight.explain import (
     gains_data,
     importance_data,
     plot_calibration,
+    plot_drivers,
     plot_gains,
     plot_importance,
+    plot_lift,
+    plot_profit,
     plot_worth,
     worth_data,
 )
+from leadlight.explain.canvas import BLUE, MARKS, MODELS, SERIES, VERMILION
 
 
 @pytest.fixture
@@ -111,3 +116,65 @@ def test_a_frame_that_is_no_importance_is_refused():
 def test_importing_the_room_imports_no_matplotlib():
     code = "import sys, leadlight.explain; sys.exit(any(m in sys.modules for m in ('matplotlib', 'jinja2', 'shap')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+OKABE_ITO = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#999999", "#56b4e9"}
+
+
+def test_every_model_has_a_style_of_its_own():
+    assert len(SERIES) >= len(MODELS)
+
+
+def test_no_two_series_are_alike_without_their_colour():
+    styles = {(str(style["linestyle"]), style.get("marker")) for style in SERIES}
+    assert len(styles) == len(SERIES)
+
+
+def test_no_two_series_have_the_same_mark():
+    assert len(set(MARKS)) == len(SERIES)
+
+
+def test_every_colour_can_be_told_by_those_who_see_fewer():
+    """The palette of Okabe and Ito, and one grey."""
+    assert {style["color"] for style in SERIES} | {BLUE, VERMILION} == OKABE_ITO
+
+
+@pytest.mark.parametrize("plot", [plot_gains, plot_lift, plot_profit])
+def test_the_lines_of_models_differ_without_colour(plot, full_report):
+    """Every model that evaluate knows, in one picture."""
+    curves = {
+        name: pd.concat([frame[frame["model"] == "leadlight"].assign(model=model) for model in MODELS])
+        for name, frame in full_report.curves.items()
+        if "model" in frame
+    }
+    named = [
+        found
+        for found in plot(dataclasses.replace(full_report, curves=full_report.curves | curves)).lines
+        if found.get_label() in MODELS.values()
+    ]
+    # The dashes as drawn: matplotlib calls every pattern of its own "--".
+    looks = {(str(found._dash_pattern), found.get_marker(), found.get_linewidth()) for found in named}
+    assert len(named) == len(looks) == len(MODELS)
+
+
+def test_the_names_beside_the_lift_find_room_in_narrow_axes(full_report):
+    figure = Figure(figsize=(4, 3))
+    ax = plot_lift(full_report, ax=figure.add_subplot())
+    figure.canvas.draw()
+    names = [text for text in ax.texts if text.get_text() == "your points"]
+    assert names[0].get_window_extent().x0 >= ax.get_window_extent().x0
+
+
+def test_what_is_unsure_is_hollow():
+    found = pd.DataFrame(
+        {
+            "effect": [1.0, 0.1],
+            "low": [0.5, -1.0],
+            "high": [1.5, 1.0],
+            "speaks": ["more of it", "cannot tell yet"],
+        },
+        index=pd.Index(["reads", "asks"], name="behaviour"),
+    )
+    faces = {mark.get_label(): mark.get_markerfacecolor() for mark in plot_drivers(found).lines}
+    assert faces["cannot tell yet"] == "none"
+    assert faces["more of it"] != "none"

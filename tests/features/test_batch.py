@@ -202,3 +202,15 @@ def test_windowed_counts_equal_those_of_sql_on_a_real_community():
         counted = connection.sql(SQL, params=[action, days * 86_400_000_000]).to_arrow_table()["n"].to_numpy()
         assert (found.iloc[:, j].to_numpy() == counted).all()
         assert counted.sum() > 0 or days == 7
+
+
+def test_long_work_says_how_far_it_is_to_who_listens(community, observations, catalogue, caplog):
+    """By Python's logging, so that it is quiet without a word from the caller."""
+    with caplog.at_level("INFO", logger="leadlight"):
+        build_features(community, observations, catalogue)
+    assert f"features: {len(observations)} of {len(observations)} rows" in caplog.messages[-1]
+
+
+def test_long_work_is_quiet_unless_asked(community, observations, catalogue, capfd):
+    build_features(community, observations, catalogue)
+    assert capfd.readouterr() == ("", "")

@@ -156,7 +156,7 @@ def test_cutoffs_on_actions_are_shown_by_minute(table):
 
 def test_a_notebook_shows_the_table(table):
     html = busy(table)._repr_html_()
-    assert "<th>won in gap</th>" in html
+    assert ">won in gap</th>" in html
     assert "total" in html
 
 

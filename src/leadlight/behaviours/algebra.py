@@ -28,7 +28,19 @@ from leadlight.plan import Column, Key
 
 @dataclass(frozen=True)
 class Count(Selection):
-    """Number of rows in the window; see `Selection` for the parameters."""
+    """Number of rows in the window; see `Selection` for the parameters.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> days = ("2024-03-01", "2024-03-02", "2024-03-05")
+    >>> log = [{"member_id": "ann", "occurred_at": day, "action": "question"} for day in days]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Count("question", window=("2d", "30d")),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'question_count_2d': 1.0, 'question_count_30d': 3.0}
+    """
 
     def groups(self, builder: Builder) -> list[tuple[str, tuple[int, ...]]]:
         """Return (name without window, keys) for each column of one window."""
@@ -48,7 +60,21 @@ class Count(Selection):
 
 @dataclass(frozen=True)
 class Sum:
-    """Seconds spent: the sum of `duration_s` over the rows in the window."""
+    """Seconds spent: the sum of `duration_s` over the rows in the window.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> log = [
+    ...     {"member_id": "ann", "occurred_at": day, "action": "view", "duration_s": 40.0}
+    ...     for day in ("2024-03-01", "2024-03-02")
+    ... ]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Sum("view", window="7d"),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'view_duration_s_7d': 80.0}
+    """
 
     action: Actions = None
     window: Windows = "all"
@@ -69,7 +95,19 @@ class Sum:
 
 @dataclass(frozen=True)
 class Recency:
-    """Days since the newest row; missing where there is none. See `Selection` for the parameters."""
+    """Days since the newest row; missing where there is none. See `Selection` for the parameters.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> days = ("2024-03-01", "2024-03-02", "2024-03-05T12:00")
+    >>> log = [{"member_id": "ann", "occurred_at": day, "action": "question"} for day in days]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Recency("question"),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'question_recency_days': 0.5}
+    """
 
     action: Actions = None
     side: Side = "given"
@@ -93,7 +131,19 @@ class Recency:
 
 @dataclass(frozen=True)
 class FirstTime(Selection):
-    """1 where the member's first row ever lies in the window; see `Selection` for the parameters."""
+    """1 where the member's first row ever lies in the window; see `Selection` for the parameters.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> days = ("2024-03-01", "2024-03-02", "2024-03-05")
+    >>> log = [{"member_id": "ann", "occurred_at": day, "action": "question"} for day in days]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.FirstTime("question", window=("2d", "7d")),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'question_first_time_2d': 0.0, 'question_first_time_7d': 1.0}
+    """
 
     window: Windows = "30d"
 
@@ -107,6 +157,17 @@ class Trend(Selection):
     """(count + 1) in the window over (count + 1) in the window of equal length before it.
 
     See `Selection` for the parameters.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> days = ("2024-03-01", "2024-03-02", "2024-03-05")
+    >>> log = [{"member_id": "ann", "occurred_at": day, "action": "question"} for day in days]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Trend("question", window="2d"),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'question_trend_2d': 1.0}
     """
 
     window: Windows = "30d"
@@ -121,6 +182,17 @@ class Surprise(Selection):
     """(count - expected) / sqrt(expected + 1), expected from the member's own rate before the window.
 
     Missing while the member's history is shorter than the window. See `Selection` for the parameters.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> days = ("2024-03-01", "2024-03-02", "2024-03-05")
+    >>> log = [{"member_id": "ann", "occurred_at": day, "action": "question"} for day in days]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Surprise("question", window="2d"),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].astype(float).round(2).to_dict()
+    {'question_surprise_2d': -0.58}
     """
 
     window: Windows = "30d"
@@ -132,7 +204,21 @@ class Surprise(Selection):
 
 @dataclass(frozen=True)
 class Ratio:
-    """One count over another, each over its own window; missing where the denominator is zero."""
+    """One count over another, each over its own window; missing where the denominator is zero.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> days = ("2024-03-01", "2024-03-02", "2024-03-05")
+    >>> log = [{"member_id": "ann", "occurred_at": day, "action": "question"} for day in days]
+    >>> log.append({"member_id": "ann", "occurred_at": "2024-03-03", "action": "view"})
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> share = ll.Ratio(ll.Count("question", window="30d"), ll.Count(window="30d"))
+    >>> measured = ll.Behaviour("measured", (share,), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'question_per_activity_30d': 0.75}
+    """
 
     numerator: Count
     denominator: Count
@@ -209,6 +295,21 @@ class Distinct:
         Entries that you name yourself.
     total : str, optional
         What the column calls the entries of `only`, in place of the attribute.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> log = [
+    ...     {"member_id": "ann", "occurred_at": "2024-03-01", "action": "view", "tags": ["pricing", tag]}
+    ...     for tag in ("api", "security")
+    ... ]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour(
+    ...     "measured", (ll.Distinct("tag", only=("pricing", "api", "security")),), reason=""
+    ... )
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'tag_distinct_90d': 3.0}
     """
 
     of: Attribute
@@ -228,6 +329,19 @@ class Entropy:
     """Shannon entropy in bits over a vocabulary: 0 is one entry only, log2(n) is n alike. Missing without rows.
 
     It measures concentration from its other end: low is concentrated. The parameters are those of `Distinct`.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> log = [
+    ...     {"member_id": "ann", "occurred_at": "2024-03-01", "action": "view", "tags": [tag]}
+    ...     for tag in ("pricing", "api", "api", "pricing")
+    ... ]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Entropy("tag", only=("pricing", "api")),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'tag_entropy_90d': 1.0}
     """
 
     of: Attribute
@@ -252,6 +366,17 @@ class Visits:
         For "count": a visit is in the window in which it began.
     measure : {"count", "per_month", "last_visit"}
         Visits; visits per 30 days since the first; seconds of the newest visit.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> times = ("2024-03-01T10:00", "2024-03-01T10:20", "2024-03-01T11:00")
+    >>> log = [{"member_id": "ann", "occurred_at": time, "action": "view"} for time in times]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Visits(window="7d"),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'visit_count_7d': 2.0}
     """
 
     window: Windows = "30d"
@@ -271,7 +396,29 @@ class Visits:
 
 @dataclass(frozen=True)
 class Completeness:
-    """Share of the profile's fields that are filled as of the cutoff, from `profile_update` rows."""
+    """Share of the profile's fields that are filled as of the cutoff, from `profile_update` rows.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> log = [
+    ...     {
+    ...         "member_id": member,
+    ...         "occurred_at": "2024-03-01",
+    ...         "action": "profile_update",
+    ...         "field": field,
+    ...         "value": "set",
+    ...     }
+    ...     for member, field in (("ann", "company"), ("ann", "phone"), ("bob", "company"))
+    ... ]
+    >>> rows = ll.Observations.from_frame(
+    ...     [{"member_id": name, "cutoff": "2024-03-06"} for name in ("ann", "bob")]
+    ... )
+    >>> measured = ll.Behaviour("measured", (ll.Completeness(),), reason="")
+    >>> plan = ll.Catalogue([measured]).compile(ll.Community(log), min_members=1)
+    >>> ll.build_features(ll.Community(log), rows, plan)["profile_completeness"].tolist()
+    [1.0, 0.5]
+    """
 
     top: int = 30
 
@@ -284,7 +431,20 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Peers:
-    """What the member's colleagues did: the account's count less the member's own; missing without an account."""
+    """What the member's colleagues did: the account's count less the member's own; missing without an account.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> who = ("ann", "bob", "bob")
+    >>> log = [{"member_id": name, "occurred_at": "2024-03-01", "action": "view"} for name in who]
+    >>> members = [{"member_id": name, "account_id": "acme"} for name in ("ann", "bob")]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Peers(ll.Count("view", window="7d")),), reason="")
+    >>> X = ll.build_features(ll.Community(log, members=members), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'peers_view_count_7d': 2.0}
+    """
 
     count: Count
 
@@ -299,7 +459,19 @@ class Peers:
 
 @dataclass(frozen=True)
 class Tenure:
-    """Days since the member joined; missing where that is unknown."""
+    """Days since the member joined; missing where that is unknown.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> log = [{"member_id": "ann", "occurred_at": "2024-03-01", "action": "view"}]
+    >>> members = [{"member_id": "ann", "joined_at": "2024-02-05T00:00"}]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Tenure(),), reason="")
+    >>> X = ll.build_features(ll.Community(log, members=members), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'tenure_days': 30.0}
+    """
 
     def columns(self, builder: Builder) -> list[Column]:
         """Write one column."""

@@ -47,6 +47,17 @@ class Behaviour:
         used only where the value is above 0, or above 1. The template whose columns weigh most is used.
     points : HandSetPoints, optional
         What a marketer would give for it before any deal has taught better.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> asks = ll.Behaviour(
+    ...     "asks questions",
+    ...     (ll.Count("question", window="28d"), ll.Recency("question")),
+    ...     reason="asked {question_count_28d:question|questions} in four weeks",
+    ... )
+    >>> ll.Catalogue([asks]).compile(ll.testing.small_community()).column_names
+    ('question_count_28d', 'question_recency_days')
     """
 
     name: str
@@ -111,7 +122,7 @@ class Catalogue:
         return f"Catalogue({self.name!r}: {', '.join(b.name for b in self.behaviours)})"
 
     def _repr_html_(self) -> str:
-        return describe.html(self.describe())
+        return describe.html(self.name, self.describe())
 
     def describe(self) -> list[dict[str, str]]:
         """Return one row for each behaviour: what is measured, what is said, what points it earns.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html as escaping
 from collections.abc import Iterable
 from dataclasses import is_dataclass
 from typing import Any, Final, Protocol
@@ -10,6 +9,7 @@ from typing import Any, Final, Protocol
 from leadlight.behaviours.selection import Feature, actions_of, windows_of
 from leadlight.moments import window_name
 from leadlight.plan import HandSetPoints
+from leadlight.runtime.showing import heading, table
 
 COLUMNS: Final = ("behaviour", "measures", "says", "points")
 
@@ -64,20 +64,17 @@ def rows(behaviours: Iterable[Described]) -> list[dict[str, str]]:
     ]
 
 
-def markdown(table: list[dict[str, str]], columns: tuple[str, ...] = ("behaviour", "measures")) -> str:
+def markdown(rows: list[dict[str, str]], columns: tuple[str, ...] = ("behaviour", "measures")) -> str:
     """Return rows as a Markdown table."""
     lines = [columns, tuple("---" for _ in columns)]
-    lines += [tuple(row[c].replace("|", "\\|") for c in columns) for row in table]
+    lines += [tuple(row[c].replace("|", "\\|") for c in columns) for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def html(table: list[dict[str, str]]) -> str:
-    """Return rows as an HTML table; all text is escaped."""
-    head = "".join(f"<th>{name}</th>" for name in COLUMNS)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escaping.escape(row[c])}</td>" for c in COLUMNS) + "</tr>" for row in table
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+def html(name: str, rows: list[dict[str, str]]) -> str:
+    """Return a catalogue as an HTML table; all text is escaped."""
+    count = f"{len(rows)} behaviour{'' if len(rows) == 1 else 's'}"
+    return heading(f"Catalogue {name!r}", count) + table(COLUMNS, [[row[c] for c in COLUMNS] for row in rows])
 
 
 def in_words(feature: Feature) -> str:

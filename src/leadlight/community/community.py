@@ -526,6 +526,11 @@ class Community:
             f"{len(self.deals)} deals)"
         )
 
+    def _repr_html_(self) -> str:
+        from leadlight.community.showing import community_html
+
+        return community_html(self)
+
 
 def _naming_others(table: pa.Table, member_id: Any) -> NDArray[np.bool_]:
     """Return which rows do not name a member."""

@@ -215,9 +215,12 @@ def _query(paths: list[str], kind: str, name: str) -> Opened:
             "enable_external_access",
             "autoinstall_known_extensions",
             "autoload_known_extensions",
-            "enable_progress_bar",  # it goes to standard output, also where that is no terminal
         ):
             connection.execute(f"SET {setting} = false")
+        # It goes to standard output, also where that is no terminal. In a notebook it is off and, without ipywidgets, must
+        # not even be set.
+        if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() != [(False,)]:
+            connection.execute("SET enable_progress_bar = false")
         connection.execute("SET lock_configuration = true")
         if kind == "csv":
             # Said, not guessed: the sniffer skips what it takes for titles and comments, and lines that are too long.

@@ -48,6 +48,15 @@ class PointsScorer(ClassifierMixin, BaseEstimator):
     Notes
     -----
     With rules, `points_for` needs no fit and no deal. Missing values and values below zero are no units.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> import pandas as pd
+    >>> X = pd.DataFrame({"questions": [0, 1, 4], "visits": [2, 0, 9]})
+    >>> points = ll.PointsScorer(points={"questions": 3}).fit(X, [0, 0, 1])
+    >>> points.points_for(X).round(1).tolist()
+    [2.0, 3.0, 21.0]
     """
 
     def __init__(

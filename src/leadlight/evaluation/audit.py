@@ -13,6 +13,7 @@ from leadlight.errors import InputError, LeakageError, SchemaError
 from leadlight.estimators.inputs import index_level, labels, per_row
 from leadlight.evaluation.audit_dates import as_moments, date_findings, moments, never_changes
 from leadlight.evaluation.audit_outcome import ALONE, Finding, Outcome
+from leadlight.evaluation.showing import audit_html
 
 SUSPICIOUS: Final = re.compile(
     r"(^|[^a-z])(last|latest|status|stage|quality|outcome|converted|closed)([^a-z]|$)", re.IGNORECASE
@@ -90,6 +91,9 @@ class Audit:
         if self.together is not None and self.together > ALONE:
             text += f" The suspects together reach an AUC of {self.together:.3f}."
         return text
+
+    def _repr_html_(self) -> str:
+        return audit_html(self)
 
 
 def audit_leakage(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from leadlight.evaluation.showing import report_html
+
 METRICS = {
     "average_precision": "average precision",
     "auc": "AUC",
@@ -22,6 +24,16 @@ METRICS = {
     "profit": "profit at capacity",
     "lead_weeks": "weeks of warning above chance",
 }
+
+FIRST = (
+    "average_precision",
+    "auc",
+    "buyers_reached",
+    "false_negatives",
+    "false_positives",
+    "lead_weeks",
+)
+"""Metrics that are shown first."""
 
 VIEW_METRICS = {
     "average_precision": "average precision",
@@ -163,6 +175,10 @@ class Report:
         """Return one row per model, one column per metric, as text with intervals."""
         return _cells(self.bounded(), METRICS)
 
+    def first(self) -> pd.DataFrame:
+        """Return the columns of `wide` that `print` shows."""
+        return self.wide()[[METRICS[name] for name in FIRST if ("leadlight", name) in self.table.index]]
+
     def losses(self) -> list[str]:
         """Return the baselines to which the model loses by more than the interval, per metric that ranks."""
         lost = []
@@ -172,28 +188,12 @@ class Report:
         return lost
 
     def __str__(self) -> str:
-        table = self.wide()[
-            [
-                METRICS[m]
-                for m in (
-                    "average_precision",
-                    "auc",
-                    "buyers_reached",
-                    "false_negatives",
-                    "false_positives",
-                    "lead_weeks",
-                )
-                if ("leadlight", m) in self.table.index
-            ]
-        ]
-        return f"{self.sentence}\n\n{table.to_string()}"
+        return f"{self.sentence}\n\n{self.first().to_string()}"
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        import html
-
-        return f"<p>{html.escape(self.sentence)}</p>{self.wide().to_html(escape=True)}"
+        return report_html(self)
 
 
 def _bounded(table: pd.DataFrame, most: dict[str, float]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -43,9 +43,14 @@ SERIES: Final[tuple[dict[str, Any], ...]] = (
     {"color": VERMILION, "linestyle": "--", "marker": "D"},
     {"color": "#009e73", "linestyle": "-.", "marker": "^"},
     {"color": "#cc79a7", "linestyle": ":", "marker": "s"},
-    {"color": "#e69f00", "linestyle": (0, (6, 2, 1, 2, 1, 2)), "marker": "o"},
-    {"color": "#999999", "linestyle": "-", "linewidth": 1.0},
+    {"color": "#e69f00", "linestyle": (0, (6, 2, 1, 2, 1, 2)), "marker": "v"},
+    {"color": "#999999", "linestyle": "-", "linewidth": 1.0, "marker": "x"},
+    {"color": "#56b4e9", "linestyle": (0, (9, 3)), "marker": "P"},
 )
+"""A style for each of `MODELS`: without its colour, no two have the same dash and marker."""
+
+MARKS: Final = ("o", *(str(style["marker"]) for style in SERIES[1:]))
+"""Marker of each series where there is no line to tell it by."""
 
 
 def buyers(count: float) -> str:
@@ -138,6 +143,14 @@ def spread(places: Sequence[float], gap: float, low: float, high: float) -> NDAr
     found = np.empty(len(wanted))
     found[order] = kept
     return found
+
+
+def room_for(ax: Axes, names: Iterable[str], size: float = 10.0) -> float:
+    """Return the share of the width of the axes that the longest name takes, from 0.2 to 0.5."""
+    inches = ax.get_window_extent().width / ax.figure.dpi
+    # A letter of the bold face is some 0.62 of its size wide.
+    wide = max((len(MODELS.get(name, name)) for name in names), default=0) * 0.62 * size / 72
+    return float(np.clip(wide / max(inches, 0.1), 0.2, 0.5))
 
 
 def name_lines(ax: Axes, ends: Mapping[str, tuple[float, float]], at: float, near: float) -> None:

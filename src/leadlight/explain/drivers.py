@@ -240,7 +240,7 @@ def plot_drivers(found: pd.DataFrame, ax: Axes | None = None) -> Axes:
             "label": speaks,
         }
         if speaks == UNSURE:
-            style |= {"markerfacecolor": "white"}
+            style |= {"markerfacecolor": "none"}
         ax.plot(data["effect"].to_numpy()[rows], place[rows], **style)
     rows_axis(ax, list(map(str, data.index)))
     ax.set_xlabel("buyers above others, log-odds")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from leadlight.errors import InputError
 from leadlight.explain.canvas import (
     BLUE,
+    MARKS,
     MODELS,
     SERIES,
     VIEWS,
@@ -22,15 +23,13 @@ from leadlight.explain.canvas import (
     mark_capacity,
     name_lines,
     plain,
+    room_for,
     rows_axis,
     tidy,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-MARKS: Final = ("o", *(style.get("marker", "x") for style in SERIES[1:]))
-"""Marker of each series where there is no line to tell it by."""
 
 
 def lift_data(report: Evaluation) -> pd.DataFrame:
@@ -63,11 +62,12 @@ def plot_lift(report: Evaluation, ax: Axes | None = None) -> Axes:
             high = np.minimum(rows["high"], 10.0)
             ax.fill_between(rows["decile"], rows["low"], high, color=BLUE, alpha=0.14, linewidth=0)
             ax.plot(rows["decile"], high, rows["decile"], rows["low"], color=BLUE, linewidth=0.6)
-    ax.axhline(1, color=ink(), linewidth=0.8, linestyle=(0, (4, 3)))
+    ax.hlines(1, 0.7, 10.3, color=ink(), linewidth=0.8, linestyle=(0, (4, 3)))
     top = np.nanmax(np.minimum(data[["lift", "high"]].to_numpy(float), 10.0), initial=1.0)
-    ax.set(xlim=(-4.2, 10.3), ylim=(0, 1.06 * float(top)))
+    room = room_for(ax, ends)
+    ax.set(xlim=(0.35 - 9.95 * room / (1 - room), 10.3), ylim=(0, 1.06 * float(top)))
     ax.set_xticks(range(1, 11))
-    ax.annotate("1: chance", (-4.2, 1), (3, 3), textcoords="offset points", fontsize=10)
+    ax.annotate("chance", (10.3, 1), (3, 0), textcoords="offset points", fontsize=10, va="center")
     ax.set(xlabel="tenth of the members, the best first", ylabel="buyers' rows, times the average")
     name_lines(ax, ends, at=0.35, near=0.6)
     return tidy(ax, grid="y")
@@ -116,7 +116,8 @@ def plot_profit(report: Evaluation, ax: Axes | None = None) -> Axes:
         ends[str(model)] = (100 * float(rows["called"].iloc[-1]), float(rows["profit"].iloc[-1]))
     low, high = float(shown["profit"].min()), float(shown["profit"].max())
     pad = 0.08 * max(high - low, 1.0)
-    ax.set(xlim=(0, 148 * end), ylim=(low - pad, high + 1.5 * pad))
+    # The lines end at 100 * end; to the right of 106 stand their names.
+    ax.set(xlim=(0, 106 * end / (1 - room_for(ax, ends))), ylim=(low - pad, high + 1.5 * pad))
     ax.set_xticks([tick for tick in ax.get_xticks() if tick <= 100 * end])
     ax.axhline(0, color=ink(), linewidth=0.8)
     mark_capacity(ax, share)
@@ -186,14 +187,14 @@ def plot_views(report: Evaluation, ax: Axes | None = None) -> Axes:
             ax.plot(
                 100 * row.missed, place, color=color, marker=MARKS[i % len(MARKS)], markersize=7, linestyle=""
             )
-            ax.annotate(f"{row.missed:.0%}", (102, place), va="center", fontsize=10, annotation_clip=False)
+            ax.annotate(f"{row.missed:.0%}", (104, place), va="center", fontsize=10, annotation_clip=False)
             ticks.append(place)
             names.append(MODELS.get(str(row.model), str(row.model)))
         place += 1.4
     ax.set_yticks(ticks, names, fontsize=10)
     plain(*ax.get_yticklabels())
     ax.tick_params(axis="y", length=0)
-    ax.set(xlim=(0, 110), ylim=(place - 0.8, -0.7), xlabel="of the buyers' rows missed, %")
+    ax.set(xlim=(0, 112), ylim=(place - 0.8, -0.7), xlabel="of the buyers' rows missed, %")
     ax.set_xticks(range(0, 101, 20))
     return tidy(ax, grid="x")
 

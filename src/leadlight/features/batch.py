@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -22,6 +24,7 @@ from leadlight.observations import Observations
 from leadlight.plan import Plan
 
 Codes = NDArray[np.int64]
+_LOG = logging.getLogger(__name__)
 
 
 EVENTS_AT_ONCE = 1_000_000
@@ -82,6 +85,17 @@ def build_features(
     ------
     InputError
         If `plan` is neither, a member is not of this community, or `out` does not fit.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> days = ("2024-03-01", "2024-03-02", "2024-03-05")
+    >>> log = [{"member_id": "ann", "occurred_at": day, "action": "question"} for day in days]
+    >>> rows = ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-06"}])
+    >>> measured = ll.Behaviour("measured", (ll.Count("question", window=("2d", "30d")),), reason="")
+    >>> X = ll.build_features(ll.Community(log), rows, ll.Catalogue([measured]))
+    >>> X.iloc[0].to_dict()
+    {'question_count_2d': 1.0, 'question_count_30d': 3.0}
     """
     cutoffs = observations.cutoff_us
     if isinstance(plan, Catalogue):
@@ -94,6 +108,7 @@ def build_features(
         community.write_features(codes, cutoffs, plan, values)
         return pd.DataFrame(values, index=observations.index, columns=pd.Index(plan.column_names), copy=False)
     joined = community.members.joined_at(codes, cutoffs)
+    done, began = 0, time.monotonic()
     for rows, account_of in _by_accounts(community, codes, cutoffs):
         for some, log in _by_members(community, codes, rows, account_of):
             for block in _blocks(some):
@@ -111,6 +126,14 @@ def build_features(
                 )
                 if target is None:
                     values[block] = found
+                done += len(found)
+                _LOG.info(
+                    "features: %d of %d rows, %d columns, %.1f s",
+                    done,
+                    len(codes),
+                    len(plan.columns),
+                    time.monotonic() - began,
+                )
     return pd.DataFrame(values, index=observations.index, columns=pd.Index(plan.column_names), copy=False)
 
 

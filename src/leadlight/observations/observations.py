@@ -17,6 +17,10 @@ from leadlight.observations.counts import as_text, count_rows, display, left_out
 from leadlight.observations.outcomes import Outcomes
 from leadlight.observations.periods import PersonPeriods
 from leadlight.observations.windows import LATER, NOT_LABELLED, Bools, Codes, Windows, span_us
+from leadlight.runtime.showing import folded, heading, paragraph, table
+
+MOST_SHOWN = 12
+"""Lines of the table that a notebook shows without a click."""
 
 
 class Observations:
@@ -30,6 +34,18 @@ class Observations:
         known_us (when the label's win was known), member (code in the community); with `censored=True` also
         observed_until.
     windows : Windows
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> observations = ll.observe(ll.testing.small_community(), every="30d", horizon="90d")
+    >>> observations
+    Observations(3060 rows of 360 members, 180 positive of 60 members, cutoffs 2024-01-11 to 2024-09-07)
+    >>> train, test = observations.split(train_until="2024-08-01", test_from="2024-08-01")
+    >>> len(train), len(test)
+    (1425, 630)
+    >>> ll.Observations.from_frame([{"member_id": "ann", "cutoff": "2024-03-01", "label": 1}]).label.tolist()
+    [1]
     """
 
     def __init__(
@@ -155,11 +171,17 @@ class Observations:
 
     def _repr_html_(self) -> str:
         if not len(self.counts):
-            return f"<p>{self!r}</p>"
-        table = display(self.counts).rename(columns=lambda c: c.replace("_", " ")).rename_axis(None)
-        html: str = table.to_html(border=0)
-        sentence = self._sentence().replace("\n", "<br>")
-        return f"{html}<p>{sentence}</p>"
+            return paragraph(repr(self))
+        shown = display(self.counts)
+        names = [name.replace("_", " ") for name in shown.columns]
+        rows = [(cutoff, *cells) for cutoff, cells in zip(shown.index, shown.to_numpy(), strict=True)]
+        whole = table(("cutoff", *names), rows, numbers=names, strong=len(rows) - 1)
+        if len(rows) > MOST_SHOWN + 1:
+            last = rows[-MOST_SHOWN - 1 :]
+            short = table(("cutoff", *names), last, numbers=names, strong=len(last) - 1)
+            whole = short + folded(f"All {len(rows) - 1} lines", whole)
+        title = heading("Observations", "members at each cutoff, and what became of them")
+        return title + whole + paragraph(self._sentence())
 
     def to_pandas(self) -> pd.DataFrame:
         """Return member_id, account_id, cutoff, label, outcome, contacted, open_deal[, observed_until]."""

@@ -72,6 +72,16 @@ def observe(
         If a duration or moment cannot be read, a duration is longer than some 3,000 years, or `on` or `enters_on` names actions that the log does not hold.
     ImmatureLabelError
         If no window had ended when the data were frozen.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> log = [{"member_id": name, "occurred_at": "2024-01-10", "action": "view"} for name in ("ann", "bob")]
+    >>> deals = [{"member_id": "ann", "outcome": "won", "closed_at": "2024-02-20"}]
+    >>> community = ll.Community(log, deals=deals, frozen_at="2024-06-01")
+    >>> rows = ll.observe(community, every="30d", horizon="90d").to_pandas()
+    >>> list(zip(rows["member_id"], rows["cutoff"].dt.strftime("%Y-%m-%d"), rows["label"]))
+    [('ann', '2024-01-11', 1), ('bob', '2024-01-11', 0), ('ann', '2024-02-10', 1), ('bob', '2024-02-10', 0)]
     """
     windows = Windows(
         span_us(horizon, "horizon"),

@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     # Its import makes colour maps in a way that the newest matplotlib frowns upon.
     warnings.simplefilter("ignore", DeprecationWarning)
     warnings.simplefilter("ignore", PendingDeprecationWarning)
+    warnings.filterwarnings("ignore", message="IProgress not found")  # tqdm, in a notebook without ipywidgets
     import shap
 
 

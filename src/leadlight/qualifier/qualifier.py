@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,6 +35,7 @@ from leadlight.qualifier.points import ESTIMAND, PointsOnly
 from leadlight.qualifier.profile import profile_of, profiled_rows, summary_of
 from leadlight.qualifier.scores import Scores
 from leadlight.qualifier.selection import Selection, choose, contacted, estimand, training_weight
+from leadlight.qualifier.showing import qualifier_html
 from leadlight.qualifier.sureness import widened
 from leadlight.qualifier.topics import telling_tags
 from leadlight.runtime import Scorer, load
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+_LOG = logging.getLogger(__name__)
 
 QUANTILES = 1_001
 """How many quantiles of the out-of-fold scores a bundle keeps."""
@@ -108,10 +112,18 @@ class LeadQualifier(Explains, BaseEstimator):
     Examples
     --------
     >>> import leadlight as ll
-    >>> community, _ = ll.simulate_community(members=800, weeks=60, seed=5)
-    >>> train = ll.observe(community, every="30d", horizon="90d")
-    >>> qualifier = ll.LeadQualifier(decision=ll.Capacity(n=5)).fit(community, train)  # doctest: +SKIP
-    >>> qualifier.score(community, at="2025-02-20").top(5)  # doctest: +SKIP
+    >>> community = ll.testing.small_community()
+    >>> asks = ll.Behaviour(
+    ...     "asks",
+    ...     (ll.Count("question", window="90d"),),
+    ...     reason="asked {question_count_90d:question|questions}",
+    ... )
+    >>> rows = ll.observe(community, every="30d", horizon="90d")
+    >>> qualifier = ll.LeadQualifier(ll.Catalogue([asks]), decision=ll.Capacity(n=5)).fit(community, rows)
+    >>> qualifier
+    LeadQualifier('custom', Capacity(n=5), fitted on 3060 rows)
+    >>> qualifier.score(community, at="2024-12-31").top(1).texts()
+    ['asked 3 questions, typical is none']
     """
 
     def __init__(
@@ -186,6 +198,7 @@ class LeadQualifier(Explains, BaseEstimator):
         # Where "auto" compared, the probability is of the same thing whichever it kept.
         approached = choose(self.selection, rows) != "none" and bool(label[asked].any())
         calibrate_on = asked if approached else None if whole_windows.all() else whole_windows
+        _LOG.info("fit: learning from %d rows, %d of them positive", len(label), int((label > 0).sum()))
         self.classifier_: LeadClassifier = self._base()
         self.classifier_.fit(
             X,
@@ -207,6 +220,7 @@ class LeadQualifier(Explains, BaseEstimator):
             self.threshold_ = decision.threshold(latest, priced.score[buyers])
         self.decision_ = decision
         self.decision_report_ = decision.price(priced, self.threshold_)
+        _LOG.info("fit: learned; qualified from %.3g", self.threshold_)
         model, info = self._model(latest), model_info(self, community, rows)
         model, info["profile"] = self._profiled(model, community, rows)
         self.scorer_: Scorer = Scorer(model, self.plan_, info)
@@ -438,6 +452,13 @@ class LeadQualifier(Explains, BaseEstimator):
         loaded = hasattr(self, "scorer_") and not hasattr(self, "classifier_")
         catalogue = f"version {self.scorer_.version}" if loaded else repr(self.catalogue.name)
         return f"LeadQualifier({catalogue}, {self.decision or Capacity()}{fitted})"
+
+    def _repr_html_(self) -> str:
+        return qualifier_html(self)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        # scikit-learn's own shows parameters alone, and notebooks ask for it first.
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     def __str__(self) -> str:
         if not hasattr(self, "decision_report_"):

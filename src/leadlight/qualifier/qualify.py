@@ -17,6 +17,7 @@ from leadlight.moments import Duration, Moment, moment_us
 from leadlight.observations import Observations, observe, population_at
 from leadlight.qualifier.qualifier import LeadQualifier
 from leadlight.qualifier.scores import Scores
+from leadlight.runtime.showing import paragraph
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Leads:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        judged = "" if self.report is None else self.report._repr_html_()
+        few = "Too few deals to measure how well this tells."
+        judged = paragraph(few) if self.report is None else self.report._repr_html_()
         return self.top._repr_html_() + judged
 
 
@@ -109,6 +111,21 @@ def qualify(
     LeadlightWarning
         There is no won deal to learn from: the list goes by hand-set points, without probabilities. Or there are too few
         deals to evaluate.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> community = ll.testing.small_community()
+    >>> asks = ll.Behaviour(
+    ...     "asks",
+    ...     (ll.Count("question", window="90d"),),
+    ...     reason="asked {question_count_90d:question|questions}",
+    ... )
+    >>> leads = ll.qualify(community, top=5, catalogue=ll.Catalogue([asks]), rounds=20)
+    >>> len(leads.top), leads.top.texts()[0]
+    (5, 'asked 3 questions, typical is none')
+    >>> print(leads.report.sentence)
+    Simulated: With 3.7 calls a week this reaches 10 of 30 buyers. (Calling the best 5% at each of 3 dates, 16 calls each.)
     """
     at_us = community.frozen_us + 1 if at is None else moment_us(at, name="at")
     frozen = min(community.frozen_us, at_us - 1)

@@ -20,6 +20,7 @@ from leadlight.moments import duration_us
 from leadlight.observations import Observations
 from leadlight.qualifier.delivery import Layout, shaped, upsert
 from leadlight.qualifier.points import PointsOnly
+from leadlight.qualifier.showing import scores_html
 from leadlight.qualifier.sureness import sureness
 from leadlight.runtime import Scorer
 
@@ -258,10 +259,7 @@ class Scores:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        worth = [*self._points, "probability"][0]
-        shown = self.frame.head(20)[["member_id", "account_id", worth, "grade", "qualified"]]
-        table = str(shown.assign(reasons=self.texts()[:20]).to_html(index=False, escape=True))
-        return f"{table}<p>{self.sureness}</p>" if self.sureness else table
+        return scores_html(self)
 
 
 def _write_csv(target: Path, header: list[str], rows: list[list[Any]]) -> None:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from leadlight.runtime.showing import chance, facts, heading, table
+
 
 @dataclass(frozen=True)
 class Reason:
@@ -22,6 +24,13 @@ class Reason:
     columns : tuple of str
         The plan columns that the sentence speaks of; empty where it only names the behaviour. Not compared: two reasons
         that say the same are equal.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> reason = ll.Reason("asks questions", 0.7, "asked 3 questions in four weeks")
+    >>> reason.to_dict()["text"]
+    'asked 3 questions in four weeks'
     """
 
     behaviour: str
@@ -58,6 +67,25 @@ class Prediction:
         Share of the scores at the latest training cutoff that are not higher, 0 to 100; NaN where there are none.
     missing : tuple of str
         Facts that features use and that were not given; these features were missing, not zero.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> community = ll.testing.small_community()
+    >>> asks = ll.Behaviour(
+    ...     "asks",
+    ...     (ll.Count("question", window="90d"),),
+    ...     reason="asked {question_count_90d:question|questions}",
+    ... )
+    >>> rows = ll.observe(community, every="30d", horizon="90d")
+    >>> qualifier = ll.LeadQualifier(ll.Catalogue([asks]), decision=ll.Capacity(n=5)).fit(community, rows)
+    >>> scorer = qualifier.scorer_
+    >>> events = [{"occurred_at": f"2025-01-{day}", "action": "question"} for day in (10, 17, 24)]
+    >>> prediction = scorer.predict(events, at="2025-01-31")
+    >>> prediction.low < prediction.probability < prediction.high
+    True
+    >>> prediction.grade, prediction.cold_start, [reason.text for reason in prediction.reasons]
+    ('B', False, ['asked 3 questions, typical is none'])
     """
 
     probability: float
@@ -85,6 +113,24 @@ class Prediction:
             "missing": list(self.missing),
             "model_version": self.model_version,
         }
+
+    def _repr_html_(self) -> str:
+        return _prediction_html(self)
+
+
+def _prediction_html(found: Prediction) -> str:
+    missing = ", ".join(found.missing)
+    told = {
+        "grade": found.grade,
+        "percentile": None if math.isnan(found.percentile) else f"{found.percentile:.0f}",
+        "qualified": "yes" if found.qualified else "no",
+        "no history": "yes" if found.cold_start else None,
+        "not given": missing,
+        "model": found.model_version,
+    }
+    reasons = [(r.behaviour, f"{r.contribution:+.2f}", r.text) for r in found.reasons]
+    why = table(("behaviour", "log-odds", "reason"), reasons, numbers=("log-odds",)) if reasons else ""
+    return heading(chance(found.probability, found.low, found.high) or "no probability") + facts(told) + why
 
 
 def _number(value: float) -> float | None:

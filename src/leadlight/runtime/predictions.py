@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadlight.runtime.prediction import Prediction, Reason
+from leadlight.runtime.showing import chance, heading, paragraph, table
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+MOST_SHOWN = 20
+"""Members that a notebook shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,23 @@ class Predictions(Sequence[Prediction]):
             "missing": [list(found) for found in self.missing],
             "model_version": [self.model_version] * len(self),
         }
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                "" if self.member_id is None else self.member_id[at],
+                chance(one.probability, one.low, one.high),
+                one.grade,
+                "yes" if one.qualified else "no",
+                "; ".join(reason.text for reason in one.reasons),
+            )
+            for at, one in enumerate(self[:MOST_SHOWN])
+        ]
+        left = len(self) - MOST_SHOWN
+        note = f"{len(self):,} members, {int(self.qualified.sum()):,} qualified, model {self.model_version}"
+        head = ("member", "probability (95 % interval)", "grade", "qualified", "reasons")
+        more = paragraph(f"... and {left:,} more") if left > 0 else ""
+        return heading("Predictions", note) + table(head, rows, numbers=head[1:2]) + more
 
     def __repr__(self) -> str:
         return (

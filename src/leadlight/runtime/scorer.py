@@ -29,6 +29,7 @@ from leadlight.runtime.model import Model
 from leadlight.runtime.prediction import Prediction
 from leadlight.runtime.predictions import Predictions
 from leadlight.runtime.reasons import Templates, Writer
+from leadlight.runtime.showing import facts, heading
 from leadlight.runtime.state import MemberState
 from leadlight.runtime.storage import Files, read_files, write_files
 from leadlight.runtime.words import ENGLISH, Words
@@ -61,6 +62,26 @@ class Scorer:
     ------
     BundleError
         Model or plan are not valid, or do not fit each other.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> community = ll.testing.small_community()
+    >>> asks = ll.Behaviour(
+    ...     "asks",
+    ...     (ll.Count("question", window="90d"),),
+    ...     reason="asked {question_count_90d:question|questions}",
+    ... )
+    >>> rows = ll.observe(community, every="30d", horizon="90d")
+    >>> qualifier = ll.LeadQualifier(ll.Catalogue([asks]), decision=ll.Capacity(n=5)).fit(community, rows)
+    >>> scorer = qualifier.scorer_
+    >>> events = [{"occurred_at": f"2025-01-{day}", "action": "question"} for day in (10, 17, 24)]
+    >>> prediction = scorer.predict(events, at="2025-01-31")
+    >>> prediction.reasons[0].text
+    'asked 3 questions, typical is none'
+    >>> row = scorer.features(events, at="2025-01-31")
+    >>> bool(prediction.probability == scorer.predict_proba(row[None])[0, 1])
+    True
     """
 
     def __init__(
@@ -488,6 +509,16 @@ class Scorer:
             names,
         )
 
+    def _repr_html_(self) -> str:
+        told = {
+            "version": self.version,
+            "the probability is of": self.estimand,
+            "decision": (self._info["decision"] or {}).get("text"),
+            "threshold": f"{self.model.threshold:.3g}",
+            "measures": f"{len(self.plan.behaviours)} behaviours in {len(self.columns):,} columns",
+        }
+        return heading("Scorer", "of a simulated community" if self._info["simulated"] else "") + facts(told)
+
     def __repr__(self) -> str:
         trees = 0 if self.model.trees is None else len(self.model.trees.root)
         parts = " + ".join(
@@ -537,6 +568,26 @@ def load(
     ------
     BundleError
         There is no bundle, or it is damaged, edited, too large or of a newer format.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> import tempfile
+    >>> community = ll.testing.small_community()
+    >>> asks = ll.Behaviour(
+    ...     "asks",
+    ...     (ll.Count("question", window="90d"),),
+    ...     reason="asked {question_count_90d:question|questions}",
+    ... )
+    >>> rows = ll.observe(community, every="30d", horizon="90d")
+    >>> qualifier = ll.LeadQualifier(ll.Catalogue([asks]), decision=ll.Capacity(n=5)).fit(community, rows)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     qualifier.save(f"{folder}/model")
+    ...     scorer = ll.load(f"{folder}/model")
+    >>> scorer.version == qualifier.scorer_.version
+    True
+    >>> scorer.predict([], at="2025-01-31").cold_start
+    True
     """
     files = read_files(path, max_bytes)
     return Scorer.from_files(files, digest=digest, check_hashes=check_hashes, templates=templates)

@@ -75,6 +75,15 @@ def simulate_community(
     ------
     InputError
         If a number is too small or the start is no time.
+
+    Examples
+    --------
+    >>> import leadlight as ll
+    >>> community, truth = ll.simulate_community(members=200, weeks=30, seed=1)
+    >>> community
+    Community(simulated, 4187 events of 200 members, 2024-01-01 to 2024-07-28, 1 deals)
+    >>> truth.at("2024-05-01").columns.tolist()
+    ['member_id', 'stage', 'probability', 'would_buy']
     """
     from leadlight.community import Community
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from leadlight.community.reading import open_table
 from leadlight.errors import InputError, SchemaError, closest
+from leadlight.runtime.showing import folded, paragraph, table
 
 WON, LOST = "won", "lost"
 TRUE = frozenset({"true", "yes", "1", "1.0"})
@@ -52,6 +53,17 @@ class CrmTables:
         outcomes = self.deals["outcome"].fillna("open").value_counts()
         told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
         return f"CrmTables({len(self.deals)} deals ({told}), {len(self.refused)} rows refused)"
+
+    def _repr_html_(self) -> str:
+        stages = [(row.stage, row.outcome, int(row.deals)) for row in self.stages.itertuples()]
+        reasons = self.refused.groupby(["file", "reason"]).size() if len(self.refused) else {}
+        refused = [(*names, int(count)) for names, count in dict(reasons).items()]
+        left = table(("file", "reason", "rows"), refused, numbers=("rows",)) if refused else ""
+        return (
+            paragraph(repr(self))
+            + table(("stage", "taken for", "deals"), stages, numbers=("deals",))
+            + folded(f"{len(self.refused):,} rows refused", left)
+        )
 
 
 @dataclass
