@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import gzip
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -167,7 +168,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _open_files(source: str | Path | list[str | Path], name: str) -> Opened:
-    paths = find_table_files(source, name)
+    paths = find_files(source, name)
     kinds = {
         "parquet" if p.lower().endswith(PARQUET) else "csv" if p.lower().endswith(CSV) else p for p in paths
     }
@@ -176,22 +177,29 @@ def _open_files(source: str | Path | list[str | Path], name: str) -> Opened:
     return _query(paths, kinds.pop(), name)
 
 
-def find_table_files(source: str | Path | list[str | Path], name: str) -> list[str]:
+def find_files(source: Any, name: str | None = None) -> list[str]:
     """Return the files of a path, a glob or a list of them, sorted within each pattern.
+
+    Parameters
+    ----------
+    source : path, glob or list of them
+    name : str, optional
+        Of the table, for the error.
 
     Raises
     ------
     InputError
         If there is none.
     """
-    patterns = source if isinstance(source, list) else [source]
+    patterns = source if isinstance(source, (list, tuple)) else [source]
     paths: list[str] = []
-    for pattern in map(str, patterns):
+    for pattern in map(os.fspath, patterns):
         # A file whose own name holds brackets is a file, not a pattern.
         found = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
         paths.extend(found)
     if not paths:
-        raise InputError(f"No file for the {name} table at {source!s}; looked in {Path.cwd()}.")
+        table = "" if name is None else f" for the {name} table"
+        raise InputError(f"No file{table} at {source!s}; looked in {Path.cwd()}.")
     return paths
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from leadlight.community.reading import CSV, find_table_files, open_table, renamed
+from leadlight.community.reading import CSV, find_files, open_table, renamed
 from leadlight.community.tables import SCHEMAS, RowCheck, canonical_batch, require
 from leadlight.errors import InputError, MissingDependencyError
 from leadlight.features.spark_session import map_in_arrow, quoted
@@ -90,7 +90,7 @@ def read_log(
         raise MissingDependencyError("Spark is not installed: pip install leadlight[spark]") from error
     columns = dict(columns or {})
     if _is_csv(source):
-        files = find_table_files(source, "activity")
+        files = find_files(source, "activity")
         opened = open_table(source, name="activity", columns=columns)
         own, names = tuple(opened.schema.names), opened.columns
         # Not more files to a task than can be helped: each is read to its end.

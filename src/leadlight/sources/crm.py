@@ -159,9 +159,7 @@ def outcomes(export: Export, stages: Mapping[str, str | None]) -> tuple[pd.Serie
     return found, counted
 
 
-def amounts(
-    export: Export, rates: Mapping[str, float] | None, decimal: str, default: str | None
-) -> pd.Series[float]:
+def amounts(export: Export, rates: Mapping[str, float] | None, decimal: str) -> pd.Series[float]:
     """Return amounts in one currency, NaN where none can be read.
 
     Raises
@@ -172,7 +170,7 @@ def amounts(
     text = export.frame["amount"].fillna("")
     currency = export.frame["currency"].str.strip().str.upper()
     named = text.str.extract(r"\b([A-Z]{3})\b", expand=False)
-    currency = currency.where(currency.notna(), named).fillna((default or "").upper())
+    currency = currency.where(currency.notna(), named).fillna("")
     separator = "," if decimal == "." else "."
     plain = text.str.replace(separator, "", regex=False).str.replace(decimal, ".", regex=False)
     number = pd.to_numeric(plain.str.replace(r"[^\d.\-]", "", regex=True), errors="coerce").astype(float)
@@ -187,6 +185,17 @@ def amounts(
     if missing:
         raise InputError(f"rates= lacks {missing}; the amounts are in {there}.")
     return number * currency.map(lambda c: rates.get(c, float("nan"))).astype(float)
+
+
+def lookup(keys: pd.Series[Any], values: pd.Series[Any]) -> dict[Any, Any]:
+    """Return the value of each key; rows without one or the other say nothing, and of equal keys the last counts."""
+    both = pd.DataFrame({"key": keys, "value": values}).dropna()
+    return dict(zip(both["key"], both["value"], strict=True))
+
+
+def plain_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows numbered from 0, with None where nothing is known."""
+    return frame.astype(object).where(frame.notna(), None).reset_index(drop=True)
 
 
 def save_refused(tables: CrmTables, path: str | Path) -> None:

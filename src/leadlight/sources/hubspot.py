@@ -7,7 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from leadlight.sources.crm import CrmTables, Export, amounts, day_or_time, outcomes, refused_rows
+from leadlight.sources.crm import (
+    CrmTables,
+    Export,
+    amounts,
+    day_or_time,
+    lookup,
+    outcomes,
+    plain_rows,
+    refused_rows,
+)
 
 DEALS = {
     "id": ("Record ID", "Deal ID", "Record ID - Deal", "hs_object_id"),
@@ -83,8 +92,8 @@ def read_hubspot(
     told.refuse(told.frame["id"].duplicated(), "repeated identifier")
     frame = told.frame
     outcome, counted = outcomes(told, stages or {})
-    address = {} if people is None else _lookup(people.frame["id"], people.frame["email"])
-    domain = {} if firms is None else _lookup(firms.frame["id"], firms.frame["domain"])
+    address = {} if people is None else lookup(people.frame["id"].str.strip(), people.frame["email"])
+    domain = {} if firms is None else lookup(firms.frame["id"].str.strip(), firms.frame["domain"])
     who = frame["people"].map(lambda ids: [address[i] for i in _ids(ids) if i in address])
     where = frame["firms"].map(lambda ids: [domain[i] for i in _ids(ids) if i in domain])
     found = pd.DataFrame(
@@ -96,7 +105,7 @@ def read_hubspot(
             "opened_at": day_or_time(frame["opened"]),
             "closed_at": day_or_time(frame["closed_on"]).where(outcome.notna(), None),
             "known_at": pd.Series(None, frame.index, dtype=object),
-            "amount": amounts(told, rates, decimal, None),
+            "amount": amounts(told, rates, decimal),
         }
     )
     nobody = found["email"].isna() & found["domain"].isna()
@@ -104,7 +113,7 @@ def read_hubspot(
     found, who = found[~nobody], who[~nobody]
     together = pd.DataFrame({"deal_id": found["deal_id"], "email": who}).explode("email").dropna()
     return CrmTables(
-        found.astype(object).where(found.notna(), None).reset_index(drop=True),
+        plain_rows(found),
         together.drop_duplicates(ignore_index=True),
         pd.DataFrame(columns=["email", "contacted_at"]),
         counted,
@@ -114,8 +123,3 @@ def read_hubspot(
 
 def _ids(text: Any) -> list[str]:
     return [part.strip() for part in text.split(";") if part.strip()] if isinstance(text, str) else []
-
-
-def _lookup(keys: pd.Series[Any], values: pd.Series[Any]) -> dict[str, str]:
-    both = pd.DataFrame({"key": keys.str.strip(), "value": values}).dropna()
-    return dict(zip(both["key"], both["value"], strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import gzip
 import json
 import os
@@ -74,24 +73,6 @@ class Refused:
             os.replace(self._unfinished, self._path)
         else:
             self._unfinished.unlink(missing_ok=True)
-
-
-def find_files(path: Any) -> list[str]:
-    """Return the files of a path, a glob or a list of them, sorted within each pattern.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    patterns = path if isinstance(path, (list, tuple)) else [path]
-    found: list[str] = []
-    for pattern in map(os.fspath, patterns):
-        # A file whose own name holds brackets is a file, not a pattern.
-        found.extend([pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True)))
-    if not found:
-        raise InputError(f"No file at {path!s}; looked in {Path.cwd()}.")
-    return found
 
 
 def read_lines(files: list[str]) -> Iterator[Line]:

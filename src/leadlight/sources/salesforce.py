@@ -7,7 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from leadlight.sources.crm import CrmTables, Export, amounts, day_or_time, outcomes, refused_rows
+from leadlight.sources.crm import (
+    CrmTables,
+    Export,
+    amounts,
+    day_or_time,
+    lookup,
+    outcomes,
+    plain_rows,
+    refused_rows,
+)
 
 OPPORTUNITIES = {
     "id": ("Id", "Opportunity ID", "Opportunity ID (18)"),
@@ -118,13 +127,12 @@ def read_salesforce(
     outcome, counted = outcomes(deals, stages or {})
     named = _named(key, frame, roles, converted)
     address = _addresses(people, converted)
-    domain = {} if firms is None else _lookup(firms.frame["id"], firms.frame["domain"])
+    domain = {} if firms is None else lookup(_key(firms.frame["id"]), firms.frame["domain"])
     first = {deal: e for deal, who in reversed(named) if (e := address.get(who)) is not None}
-    first |= _lookup(key, _key(frame["contact"]).map(address))
     opened = day_or_time(frame["opened"])
     if converted is not None:
         opened = _earlier(
-            opened, key.map(_lookup(_key(converted.frame["deal"]), converted.frame["converted_on"]))
+            opened, key.map(lookup(_key(converted.frame["deal"]), converted.frame["converted_on"]))
         )
     closed_on = day_or_time(frame["closed_on"]).where(outcome.notna(), None)
     changed = day_or_time(frame["changed"]).where(outcome.notna(), None)
@@ -137,7 +145,7 @@ def read_salesforce(
             "opened_at": opened,
             "closed_at": closed_on,
             "known_at": changed.where(changed.str[:10] > closed_on.str[:10], None),
-            "amount": amounts(deals, rates, decimal, None),
+            "amount": amounts(deals, rates, decimal),
         }
     )
     nobody = found["email"].isna() & found["domain"].isna()
@@ -146,11 +154,11 @@ def read_salesforce(
     together = pd.DataFrame(
         [(deal, address[who]) for deal, who in named if who in address], columns=["key", "email"]
     )
-    together["deal_id"] = together["key"].map(_lookup(_key(found["deal_id"]), found["deal_id"]))
+    together["deal_id"] = together["key"].map(lookup(_key(found["deal_id"]), found["deal_id"]))
     together = together.dropna()[["deal_id", "email"]].drop_duplicates(ignore_index=True)
     calls, approaches = _approaches(tasks, address)
     return CrmTables(
-        found.astype(object).where(found.notna(), None).reset_index(drop=True),
+        plain_rows(found),
         together,
         approaches,
         counted,
@@ -175,14 +183,14 @@ def _addresses(people: Export | None, leads: Export | None) -> dict[str, str]:
     found: dict[str, str] = {}
     if leads is not None:
         # The address of the lead stands in for the contact until the contact's own is known.
-        found |= _lookup(_key(leads.frame["contact"]), leads.frame["email"])
-        found |= _lookup(_key(leads.frame["id"]), leads.frame["email"])
+        found |= lookup(_key(leads.frame["contact"]), leads.frame["email"])
+        found |= lookup(_key(leads.frame["id"]), leads.frame["email"])
     if people is not None:
-        own = _lookup(_key(people.frame["id"]), people.frame["email"])
+        own = lookup(_key(people.frame["id"]), people.frame["email"])
         found |= own
         if leads is not None:
             after = _key(leads.frame["contact"]).map(own)
-            found |= _lookup(_key(leads.frame["id"]), after)
+            found |= lookup(_key(leads.frame["id"]), after)
     return found
 
 
@@ -208,8 +216,3 @@ def _earlier(times: pd.Series[Any], days: pd.Series[Any]) -> pd.Series[Any]:
 def _key(identifiers: pd.Series[Any]) -> pd.Series[Any]:
     """Return the 15 characters that tell records apart; the other three only guard against lost letter case."""
     return identifiers.str.strip().str[:15]
-
-
-def _lookup(keys: pd.Series[Any], values: pd.Series[Any]) -> dict[Any, Any]:
-    both = pd.DataFrame({"key": _key(keys), "value": values}).dropna()
-    return dict(zip(both["key"], both["value"], strict=True))

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from leadlight.community import Community
 from leadlight.community.matching import Match, email_domain, normal_email
+from leadlight.community.reading import find_files
 from leadlight.errors import InputError
 from leadlight.moments import Duration, duration_us
-from leadlight.sources.lines import Refused, find_files, read_lines
+from leadlight.sources.lines import Refused, read_lines
 from leadlight.sources.segment_calls import Call, identifier, read_calls, time_us
 from leadlight.sources.segment_people import People
 
