@@ -27,3 +27,8 @@ def test_the_python_of_a_page_runs_in_order(page, two_files):
     names: dict[str, object] = {}
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         exec(compile(block, str(page), "exec"), names)
+
+
+def test_the_pages_that_people_start_from_are_among_them():
+    assert {"application.md", "data_scientist.md", "training_job.md"} <= {page.name for page in PAGES}
+    assert all((DOCS / name).is_file() for name in ELSEWHERE)
