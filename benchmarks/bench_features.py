@@ -49,6 +49,10 @@ class Bench:
         """Keep one line of the second table."""
         self.held.append(f"| {what} | {value:.3g} | {target} | {'yes' if held else 'no'} |")
 
+    def bound(self, what: str, value: float) -> None:
+        """Keep a line of the second table that says what no program can go below."""
+        self.held.append(f"| {what} | {value:.3g} | the least there can be | |")
+
     def note(self, text: str) -> None:
         """Keep a line of the second table that has no figure."""
         self.held.append(f"| {text} | | | not measured |")
@@ -124,18 +128,29 @@ class Bench:
     def cutoffs(self) -> None:
         plan = cases.full_plan()
         one, many = self.case.at(1), self.case.at(24)
-        kept = np.zeros((len(many.entity), len(plan.columns)), np.float32)
-        rivals = {"one": one.ours(plan), "many": many.ours(plan), "kept": many.ours(plan, kept)}
+        shape = len(many.entity), len(plan.columns)
+        kept = np.zeros(shape, np.float32)
+        rivals = {
+            "one": one.ours(plan),
+            "many": many.ours(plan),
+            "kept": many.ours(plan, kept),
+            # No sweep can do with less: the cells have to be written.
+            "ones": lambda: np.full(shape, 1.0, np.float32),
+            "ones kept": lambda: kept.fill(1.0),
+        }
         found = measure.take_turns(rivals, enough=self.enough)
         self.show("leadlight", one, found["one"])
         self.show("leadlight", many, found["many"])
         self.show("leadlight, into an array that is there", many, found["kept"])
-        for name, what in (
-            ("many", "24 cutoffs / one"),
-            ("kept", "24 cutoffs / one, into an array that is there"),
+        self.show("NumPy, ones of the same shape", many, found["ones"])
+        self.show("NumPy, ones into an array that is there", many, found["ones kept"])
+        for name, ones, where in (
+            ("many", "ones", ""),
+            ("kept", "ones kept", ", into an array that is there"),
         ):
-            times = found[name].cpu / found["one"].cpu
-            self.ratio(what, times, "at most 1.5", held=times <= 1.5)
+            times, writing = found[name].cpu / found["one"].cpu, found[ones].cpu / found["one"].cpu
+            self.ratio(f"24 cutoffs / one{where}", times, "at most 1.5", held=times <= 1.5)
+            self.bound(f"one cutoff and writing 24 / one{where}", 1 + writing)
 
     def growth(self) -> None:
         plan = cases.full_plan()
