@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.memory import PEAK_BYTES, needs_peak
 
 from leadlight.community import Community
 from leadlight.errors import ColumnTypeError, InputError, SchemaError
@@ -536,26 +537,21 @@ def test_a_site_that_is_read_in_small_parts_is_the_whole_site(write, deal, tmp_p
     assert held[0] == held[1]
 
 
-PEAK = """
+PEAK = f"""{PEAK_BYTES}
 import sys
 from leadlight.community import reading, spool
 from leadlight.sources import stackexchange, stackexchange_dump
 reading.BATCH_ROWS, spool.SPILL_ROWS, spool.BLOCK_ROWS = 20_000, 20_000, 50_000
 stackexchange.ROWS_AT_ONCE, stackexchange_dump.CHUNK_BYTES = (int(a) for a in sys.argv[3:])
-def peak():
-    # Not ru_maxrss, which a process inherits from the one that started it.
-    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 stackexchange.read_stackexchange(sys.argv[1])
 before = peak()
 community = stackexchange.read_stackexchange(sys.argv[2])
 assert len(community.log) > 400_000
-print((peak() - before) * 1024)
+print(peak() - before)
 """
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="the system does not say how much was held"
-)
+@needs_peak
 def test_a_dump_takes_less_memory_than_its_size(tmp_path):
     """In parts it takes less than half of its size, where the whole at once takes more than its size."""
 
