@@ -123,7 +123,7 @@ def test_the_bundle_has_the_bytes_of_one_machine_and_scores_alike(one, there, tm
     pd.testing.assert_frame_equal(scores[0], scores[1], check_exact=True)
 
 
-def test_the_command_line_trains_and_scores_alike(spark, folder, tmp_path, capsys):
+def test_the_command_line_trains_judges_and_scores_alike(spark, folder, tmp_path, capsys):
     community = ["--community", str(folder)]
     for name, engine in (("one", []), ("there", ["--engine", "spark"])):
         model = str(tmp_path / name)
@@ -139,7 +139,6 @@ def test_the_command_line_trains_and_scores_alike(spark, folder, tmp_path, capsy
                     "--out",
                     model,
                     "--no-mlflow",
-                    "--no-evaluation",
                     "--quiet",
                     *engine,
                 ]
@@ -151,8 +150,21 @@ def test_the_command_line_trains_and_scores_alike(spark, folder, tmp_path, capsy
             == 0
         )
     said = capsys.readouterr().out.replace("there", "one")
+    assert "average precision" in said
+    assert "Leakage audit" in said
     assert said[: len(said) // 2] == said[len(said) // 2 :]
     assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "there.csv").read_bytes()
+
+
+def test_what_rows_state_of_others_is_told_apart_at_the_same_times(one, there):
+    rng = np.random.default_rng(3)
+    bounds = rng.integers(0, len(one.members), 400), rng.integers(one.start_us, one.frozen_us, 400)
+    for attribute in ("role", "job_function"):
+        found, expected = (c.stated(attribute, bounds) for c in (there, one))
+        assert len(expected) > expected.groupby(["member", "value"]).ngroups > 50
+        assert expected["rows"].sum() == ((one.log.other >= 0) & (getattr(one.log, attribute) >= 0)).sum()
+        # Bounds are counted for each member there, over all members here.
+        pd.testing.assert_frame_equal(found.drop(columns="part"), expected.drop(columns="part"))
 
 
 HOSTILE = pd.DataFrame(

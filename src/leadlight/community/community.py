@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from leadlight.community.activity import MEMBERS, Activity, ActivityBuilder
 from leadlight.community.addresses import digest_of, stand_in, with_stand_ins
-from leadlight.community.counting import log_digest, member_digests, most_used
+from leadlight.community.counting import log_digest, member_digests, most_used, stated_of_others
 from leadlight.community.encode import encode, member_codes
 from leadlight.community.matching import Match, match_deals
 from leadlight.community.members import NEVER, Members
@@ -468,6 +468,22 @@ class Community:
             top=top,
             min_members=min_members,
         )
+
+    def stated(self, attribute: str, since: tuple[Codes, Codes]) -> pd.DataFrame:
+        """Return which roles or job functions the log states of the members that its rows name.
+
+        Parameters
+        ----------
+        attribute : {"role", "job_function"}
+        since : two int64 arrays, codes of members and UTC microseconds
+            A member's rows before such a time, and those from it on, are told apart.
+
+        Returns
+        -------
+        DataFrame
+            member, value, part (orders a member's times between bounds), first and last (UTC microseconds), rows.
+        """
+        return stated_of_others(self.log, attribute, since)
 
     def codes(self, member_ids: Any) -> Codes:
         """Return the code of each member id.

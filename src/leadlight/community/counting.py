@@ -1,4 +1,4 @@
-"""Questions to the whole log, answered block by block: which entries most members use, and a digest of it."""
+"""Questions to the whole log, answered block by block: which entries most members use, what is stated of whom, a digest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from leadlight.community import spool
@@ -18,6 +19,13 @@ Bools = NDArray[np.bool_]
 
 ENTRIES_AT_ONCE = 64
 """Entries whose users are told apart at once: a bool for each of them and each member."""
+
+NOTHING_STATED = pd.DataFrame(
+    {
+        name: np.empty(0, object if name == "value" else np.int64)
+        for name in ("member", "value", "part", "first", "last", "rows")
+    }
+)
 
 ATTRIBUTES = {"group": "group", "role": "role", "job_function": "job_function", "field": "field_code"}
 
@@ -83,6 +91,36 @@ def _held(
             codes = getattr(log, ATTRIBUTES[attribute])[rows]
         chosen &= codes >= 0
         yield codes[chosen].astype(np.int64), actor[chosen]
+
+
+def stated_of_others(log: EncodedLog, attribute: str, since: tuple[Codes, Codes]) -> pd.DataFrame:
+    """Return what rows state of the members that they name; see `Community.stated`."""
+    codes, parts = getattr(log, ATTRIBUTES[attribute]), list[pd.DataFrame]()
+    if codes is None or log.other is None or not len(log):
+        return NOTHING_STATED
+    entries = np.array(log.dictionaries[attribute], object)
+    for start in range(0, len(log), spool.BLOCK_ROWS):
+        rows = slice(start, start + spool.BLOCK_ROWS)
+        kept = (codes[rows] >= 0) & (log.other[rows] >= 0)
+        member, time = log.other[rows][kept].astype(np.int64), np.asarray(log.time[rows])[kept]
+        value = entries[codes[rows][kept]]
+        found = {"member": member, "value": value, "part": _part_of_time(member, time, since), "first": time}
+        parts.append(_together(pd.DataFrame({**found, "last": time, "rows": 1})))
+    return _together(pd.concat(parts))
+
+
+def _together(rows: pd.DataFrame) -> pd.DataFrame:
+    grouped = rows.groupby(["member", "value", "part"], as_index=False)
+    return grouped.agg({"first": "min", "last": "max", "rows": "sum"})
+
+
+def _part_of_time(member: Codes, time: Codes, since: tuple[Codes, Codes]) -> Codes:
+    """Return how many bounds lie at or before each row's time, those of members before its own too."""
+    whose, at = since
+    span = np.unique(at)
+    bounds = np.sort(whose * (len(span) + 1) + np.searchsorted(span, at, "right"))
+    place = member * (len(span) + 1) + np.searchsorted(span, time, "right")
+    return np.searchsorted(bounds, place, "right").astype(np.int64)
 
 
 def log_digest(counts: Codes, sums: NDArray[np.uint64]) -> hashlib._Hash:

@@ -168,6 +168,11 @@ class Members:
         changed = (state != before) & (self._row_start != NEVER)
         return self._row_code[changed], self._row_start[changed]
 
+    def dated_rows(self) -> tuple[Codes, Codes]:
+        """(member, time) from which on a dated row holds."""
+        dated = self._row_start != NEVER
+        return self._row_code[dated], self._row_start[dated]
+
     @cached_property
     def _listed(self) -> NDArray[np.bool_]:
         listed = np.zeros(len(self), bool)

@@ -9,10 +9,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from leadlight.community import Community
+from leadlight.community.members import NEVER
 from leadlight.errors import InputError
 from leadlight.evaluation.audit import Audit
 from leadlight.evaluation.audit_outcome import FEWEST, Finding
+from leadlight.moments import DAY_US
 from leadlight.plan import Plan
+
+Codes = NDArray[np.int64]
 
 FACTS: Final = ("role", "job_function", "domain", "account")
 FEWEST_COUNTERPARTS: Final = 50
@@ -73,36 +77,31 @@ def _findings(community: Community, fact: str) -> list[Finding]:
             return []
         text = f"it reads each member's {fact} as of today: members has no valid_from"
         return [Finding("undated", text, fails=False)]
-    rows = _stated(community, fact)
+    first_win = _first_win(community)
+    rows = community.stated(fact, _bounds(community, first_win))
     found = []
     if fact == "role":
         ahead = _ahead_of_history(community, rows)
         if ahead:
-            text = f"{ahead} of {len(rows)} rows state a role that members dates later"
+            text = f"{ahead} of {rows['rows'].sum()} rows state a role that members dates later"
             found.append(Finding("undated", text, fails=True))
-        early, won = _customers_before_winning(community, rows)
+        early, won = _customers_before_winning(rows, first_win)
         if early >= FEWEST and early > won / 2:
             text = f'{early} of {won} won counterparts are "{CUSTOMER}" in all rows before their first deal was won'
             found.append(Finding("undated", text, fails=True))
-    changes = rows.groupby("member")["value"].nunique()
-    seen = rows.groupby("member")["day"].nunique() > 1
-    if seen.sum() >= FEWEST_COUNTERPARTS and (changes[seen] == 1).all():
+    each = rows.groupby("member")
+    seen = each["first"].min() // DAY_US < each["last"].max() // DAY_US
+    if seen.sum() >= FEWEST_COUNTERPARTS and (each["value"].nunique()[seen] == 1).all():
         text = f"no {fact} of {int(seen.sum())} counterparts ever changes in the log: is it today's?"
         found.append(Finding("undated", text, fails=False))
     return found
 
 
-def _stated(community: Community, fact: str) -> pd.DataFrame:
-    """Return what the log states of counterparts that it names: member, time, day, value."""
-    log = community.log
-    codes = log.role if fact == "role" else log.job_function
-    if codes is None or log.other is None:
-        return pd.DataFrame({"member": [], "time": [], "day": [], "value": []})
-    kept = (codes >= 0) & (log.other >= 0)
-    names = np.array(log.dictionaries[fact], object)
-    time = np.asarray(log.time)[kept]
-    day = time // 86_400_000_000
-    return pd.DataFrame({"member": log.other[kept], "time": time, "day": day, "value": names[codes[kept]]})
+def _bounds(community: Community, first_win: Codes) -> tuple[Codes, Codes]:
+    """Return the times at which the history of a member goes on, or its first deal is won: (member, time)."""
+    won = np.flatnonzero(first_win != NEVER)
+    member, time = community.members.dated_rows()
+    return np.append(member, won), np.append(time, first_win[won])
 
 
 def _ahead_of_history(community: Community, rows: pd.DataFrame) -> int:
@@ -110,32 +109,28 @@ def _ahead_of_history(community: Community, rows: pd.DataFrame) -> int:
     members = community.members
     if not members.dated or not len(rows):
         return 0
-    member, time = rows["member"].to_numpy(np.int64), rows["time"].to_numpy(np.int64)
+    member, time = rows["member"].to_numpy(np.int64), rows["first"].to_numpy(np.int64)
     # A change at the very time of the row is known to it.
     then = members.role_at(member, time + 1)
     last = members.role_at(member, np.full(len(rows), np.iinfo(np.int64).max))
     stated = rows["value"].to_numpy(object)
     known = np.array([role is not None for role in then], bool)
-    return int((known & (stated != then) & (stated == last)).sum())
+    return int(rows["rows"][known & (stated != then) & (stated == last)].sum())
 
 
-def _customers_before_winning(community: Community, rows: pd.DataFrame) -> tuple[int, int]:
+def _customers_before_winning(rows: pd.DataFrame, first_win: Codes) -> tuple[int, int]:
     """Count counterparts that are "customer" in all rows before their first won deal, and all with such rows."""
-    if not len(rows):
-        return 0, 0
-    first = _first_win(community)[rows["member"].to_numpy(np.int64)]
-    before = rows[rows["time"].to_numpy(np.int64) < first]
+    before = rows[rows["first"].to_numpy(np.int64) < first_win[rows["member"].to_numpy(np.int64)]]
     customer = (before["value"] == CUSTOMER).groupby(before["member"]).all()
     return int(customer.sum()), len(customer)
 
 
-def _first_win(community: Community) -> NDArray[np.int64]:
+def _first_win(community: Community) -> Codes:
     """First won deal of each member or of its account, UTC microseconds; the smallest int64 for none."""
-    never = np.iinfo(np.int64).min
     deals = community.deals[community.deals["outcome"] == "won"]
     codes = np.arange(len(community.members))
     own = deals[deals["member"] >= 0].groupby("member")["closed_us"].min().reindex(codes)
     accounts = deals[deals["account"] >= 0].groupby("account")["closed_us"].min()
     shared = pd.Series(accounts.reindex(community.members.account).to_numpy(), index=codes)
-    first: NDArray[np.int64] = pd.concat([own, shared], axis=1).min(axis=1).fillna(never).to_numpy(np.int64)
+    first: Codes = pd.concat([own, shared], axis=1).min(axis=1).fillna(NEVER).to_numpy(np.int64)
     return first

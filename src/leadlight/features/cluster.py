@@ -1,6 +1,6 @@
 """A community whose log stays on a Spark cluster: members, deals and labels here, features there, the same numbers.
 
-`observe`, `population_at` and `LeadQualifier` take it as any other community. Of the log they need who was active when, and
+`observe`, `population_at`, `evaluate` and `LeadQualifier` take it as any other community. Of the log they need who was active when, and
 of that only the extremes: the first time that each member was seen, and for each cutoff the newest row that is known before it.
 Those rows come here, and nothing is rounded, so the observations are those of one machine.
 """
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from leadlight.community import Community
 from leadlight.community.community import check_columns_argument
+from leadlight.community.counting import NOTHING_STATED
 from leadlight.community.matching import Match
 from leadlight.community.reading import Source, open_table
 from leadlight.errors import InputError
@@ -70,7 +71,7 @@ class SparkCommunity(Elsewhere, Community):
     -----
     Every member's identifier is held here, some 300 bytes of memory each, and observations times columns times four bytes of
     features. `rejects` counts the rows of the log that could not be used, without a sample: a row has no number on a cluster.
-    What needs the whole log on this machine (`log`, `activity`, evidence, an audit, `forget`) says that it does not have it.
+    What needs the whole log on this machine (`log`, `activity`, evidence, `forget`) says that it does not have it.
 
     Examples
     --------
@@ -315,6 +316,35 @@ class SparkCommunity(Elsewhere, Community):
         enough = counted.where(sf.col("users") >= max(min_members, 1))
         ranked = enough.orderBy(sf.desc("rows"), sf.asc("entry")).limit(top).collect()
         return tuple(row["entry"] for row in ranked)
+
+    def stated(self, attribute: str, since: tuple[Codes, Codes]) -> pd.DataFrame:
+        """Return what the log states of the members that its rows name; see `Community.stated`."""
+        from pyspark.sql import functions as sf
+
+        column = COLUMNS[attribute]
+        if not {column, "other_member_id"} <= set(self._timed.columns):
+            return NOTHING_STATED
+        bounds = pd.DataFrame({"member": since[0], "at": since[1]}).groupby("member")["at"].agg(list)
+        lists = pa.table(
+            {
+                "other_member_id": pa.array(self._ids, pa.string()).take(
+                    pa.array(bounds.index.to_numpy(np.int64))
+                ),
+                "_bounds": pa.array(bounds.tolist(), pa.list_(pa.int64())),
+            }
+        )
+        rows = self._timed.where(sf.col(column).isNotNull() & sf.col("other_member_id").isNotNull())
+        rows = rows.join(self._spark.createDataFrame(lists), "other_member_id", "left")
+        passed = sf.size(sf.filter("_bounds", lambda bound: bound <= sf.col("_time")))
+        rows = rows.withColumn("part", sf.when(sf.col("_bounds").isNull(), 0).otherwise(passed))
+        found = (
+            rows.groupBy("other_member_id", sf.col(column).alias("value"), "part")
+            .agg(sf.min("_time").alias("first"), sf.max("_time").alias("last"), sf.count("*").alias("rows"))
+            .toArrow()
+        )
+        told = found.drop_columns("other_member_id").to_pandas()
+        told.insert(0, "member", self._codes(found["other_member_id"]))
+        return told.sort_values(["member", "value", "part"], ignore_index=True)
 
     def tag_uses(self, known: tuple[str, ...], at_us: int, within_us: int) -> tuple[int, int]:
         """Return how often tags were used in `[at - within, at)`, and how often such as are not among `known`."""

@@ -41,8 +41,7 @@ class DataConfig:
     tz: str = key("UTC", "Zone of timestamps that name none.")
     engine: Literal["local", "spark"] = key(
         "local",
-        "Where features are made: on this machine, or on the cluster that Spark's own settings name. There the job fits and "
-        "does not judge itself.",
+        "Where features are made: on this machine, or on the cluster that Spark's own settings name.",
     )
 
 
