@@ -39,7 +39,7 @@ def _keep_catalogues():
 def test_train_promote_monitor_recalibrate_rollback(data, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    (tmp_path / "train.yaml").write_text("labels: {until: 2025-03-01}\nevaluation: {rounds: 20}\n")
+    (tmp_path / "train.yaml").write_text("labels: {until: 2025-03-01}\nevaluation: {rounds: 20, refits: 0}\n")
     train = ["train", "--config", "train.yaml", "--community", str(data), "--out", "models/a", "--quiet"]
     assert main([*train, "--set", "evaluation.baselines=[points]"]) == 0
     assert "version 1" in capsys.readouterr().out

@@ -165,6 +165,18 @@ def test_a_rule_that_few_meet_is_none(data):
     assert "tag.visa_count_90d" not in learn_points(PLAN, X, y, weight).frame["column"].tolist()
 
 
+@pytest.mark.parametrize(("members", "kept"), [(19, False), (20, True)])
+def test_a_rule_that_many_rows_of_few_members_meet_is_none(data, members, kept):
+    X, y, weight = data
+    X = X.assign(**{"tag.visa_count_90d": 0.0})
+    X.loc[:199, "tag.visa_count_90d"] = 1.0
+    y = y.copy()
+    y[:100] = 1
+    who = np.where(np.arange(len(X)) < 200, np.arange(len(X)) % members, np.arange(len(X)))
+    X.index = pd.MultiIndex.from_arrays([who, np.arange(len(X))], names=["member_id", "cutoff"])
+    assert ("tag.visa_count_90d" in learn_points(PLAN, X, y, weight).frame["column"].tolist()) == kept
+
+
 def test_rows_without_weight_teach_nothing(data):
     X, y, weight = data
     half = np.arange(len(y)) < 2_000

@@ -98,6 +98,12 @@ def test_a_star_stands_for_the_typical_value_of_its_entry():
     assert (reason.text, reason.columns) == ("tax: 4, typical is 7", ("tag.tax_count_30d",))
 
 
+def test_that_most_members_never_touch_an_entry_is_not_said():
+    tags = plan(("reads", {"tag.visa_count_30d": "count"}, ("{tag.*} {tag.*_count_30d:time|times}",)))
+    ((reason,),) = Writer(tags, typical={"tag.visa_count_30d": 0.0}).write([[5.0]], [[0.1]])
+    assert reason.text == "visa 5 times"
+
+
 def test_a_reason_names_the_columns_that_it_speaks_of():
     asks = plan(
         (
@@ -214,7 +220,16 @@ def test_a_bundle_keeps_what_is_typical(model, plan, tmp_path):
     assert any(t.endswith(", typical is 7") for t in texts), texts
 
 
-@pytest.mark.parametrize("typical", [[1.0], {"visit_count_30d": "7"}, {"visit_count_30d": math.nan}])
+@pytest.mark.parametrize(
+    "typical",
+    [
+        [1.0],
+        {"visit_count_30d": "7"},
+        {"visit_count_30d": math.nan},
+        {"visit_count_30d": math.inf},
+        {"visit_count_30d": 10**400},
+    ],
+)
 def test_typical_values_that_are_no_numbers_are_refused(model, plan, typical):
     with pytest.raises(BundleError, match="What is typical"):
         Scorer(model, plan, {"typical": typical})

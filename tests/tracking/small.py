@@ -37,7 +37,7 @@ SMALL = Catalogue(
 
 SMALL_JOB: dict[str, Any] = {
     "labels": {"every": "30d", "until": "2025-03-01"},
-    "evaluation": {"rounds": 20, "baselines": ["points", "random"]},
+    "evaluation": {"rounds": 20, "baselines": ["points", "random"], "refits": 0},
 }
 
 

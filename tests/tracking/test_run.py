@@ -104,6 +104,11 @@ class TestWhatIsLogged:
         plots = {f"plots/{name}.png" for name in ("gains", "lift", "calibration", "worth")}
         assert names >= {"report.html", "counts.json", "worth.json", "leakage_audit.txt", *plots}
 
+    def test_its_page_offers_points_and_says_what_is_left_out(self, logged, trained):
+        page = next((logged.folder / "mlartifacts" / logged.run.run_id).rglob("report.html")).read_text()
+        assert trained.qualifier.points_table().rules[0].text in page
+        assert "no refits were asked for" in page
+
     def test_counts_per_cutoff_are_a_table(self, run, logged, trained):
         written = next((logged.folder / "mlartifacts" / logged.run.run_id).rglob("counts.json"))
         table = pd.DataFrame(

@@ -29,7 +29,9 @@ NOBODY = "http://127.0.0.1:9"
 def done(small_community, tmp_path_factory):
     folder = tmp_path_factory.mktemp("job")
     found = train(
-        job(folder, {"tracking.run_name": "monday"}), community=small_community, show_progress=False
+        job(folder, {"tracking.run_name": "monday", "evaluation.refits": 3}),
+        community=small_community,
+        show_progress=False,
     )
     return found, MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}"), folder
 
@@ -67,6 +69,12 @@ class TestTheRun:
         )
         population = counts["columns"].index("population")
         assert [row[population] for row in counts["data"]] == found.observations.counts["population"].tolist()
+
+    def test_its_page_says_what_drives_deals_and_offers_points(self, done):
+        found, client, _ = done
+        page = Path(client.download_artifacts(found.run.run_id, "report.html")).read_text(encoding="utf-8")
+        assert "over 3 refits" in page
+        assert found.qualifier.points_table().rules[0].text in page
 
     def test_it_holds_time_and_memory(self, done):
         found, client, _ = done

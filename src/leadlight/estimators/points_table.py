@@ -27,7 +27,7 @@ TOTAL: Final = 100
 """Points of a member who meets every rule, up to rounding."""
 
 FEWEST_MEMBERS: Final = 20
-"""A rule that fewer rows meet could name somebody."""
+"""A rule that fewer members meet could name somebody."""
 
 PENALTY: Final = 1.0
 MOST_OF_A_BEHAVIOUR: Final = 2
@@ -108,7 +108,7 @@ def learn_points(plan: Plan, X: pd.DataFrame, y: Values, weight: Values, *, most
     ----------
     plan : Plan
     X : DataFrame of shape (n, columns)
-        Training features.
+        Training features. Where the index names member_id, a rule is met by 20 members, else by 20 rows, or it is none.
     y, weight : float64 arrays of shape (n,)
     most : int
         Rules.
@@ -125,7 +125,8 @@ def learn_points(plan: Plan, X: pd.DataFrame, y: Values, weight: Values, *, most
     if not 0 < target.sum() < len(target):
         raise InputError("The labels are all alike: there are no points to learn. Set them by hand.")
     values, share = X.to_numpy(np.float64)[used], np.asarray(weight, float)[used]
-    rules, met = _telling(simple_rules(plan, values, np.ones(len(values), bool)), plan, values)
+    rules = simple_rules(plan, values, np.ones(len(values), bool))
+    rules, met = _telling(rules, plan, values, _members(X[used]))
     if not rules:
         raise InputError("The plan's sentences make no simple rule that some members meet and others do not.")
     near = _nearest(met, target, share)
@@ -146,14 +147,26 @@ def learn_points(plan: Plan, X: pd.DataFrame, y: Values, weight: Values, *, most
     return PointsTable(chosen, worth, frame)
 
 
-def _telling(rules: list[SimpleRule], plan: Plan, values: Values) -> tuple[list[SimpleRule], Values]:
+def _members(X: pd.DataFrame) -> NDArray[np.intp]:
+    """Return a number for the member of each row."""
+    if "member_id" not in X.index.names:
+        return np.arange(len(X))
+    return np.asarray(pd.factorize(X.index.get_level_values("member_id"))[0])
+
+
+def _telling(
+    rules: list[SimpleRule], plan: Plan, values: Values, members: NDArray[np.intp]
+) -> tuple[list[SimpleRule], Values]:
     """Keep rules that enough rows meet and enough do not, one of those that the same rows meet; the shortest window first."""
     place = {name: j for j, name in enumerate(plan.column_names)}
     met = [rule.met(values[:, place[rule.column]]) for rule in rules]
     fewest = max(FEWEST_MEMBERS, len(values) // 1000)
     kept: dict[bytes, int] = {}
     for i, rows in enumerate(met):
-        if fewest <= rows.sum() <= len(rows) - fewest:
+        if not fewest <= rows.sum() <= len(rows) - fewest:
+            continue
+        # One member has many rows.
+        if np.count_nonzero(np.bincount(members[rows])) >= FEWEST_MEMBERS:
             kept.setdefault(np.packbits(rows).tobytes(), i)
     at = list(kept.values())
     found = np.column_stack([met[i] for i in at]).astype(float) if at else np.zeros((len(values), 0))

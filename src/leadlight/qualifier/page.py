@@ -74,29 +74,15 @@ def page_parts(
     dict
         importance, evidence, drivers, points, points_loss, below, left_out; to be passed on by name.
     """
-    left_out: list[str] = []
-
-    def unless_refused(what: str, make: Callable[[], Any]) -> Any:
-        try:
-            return make()
-        except InputError as error:
-            left_out.append(f"{what}: {error}")
-            return None
-
-    parts: dict[str, Any] = {"drivers": None}
+    parts = deal_parts(qualifier, refits=refits, n_jobs=n_jobs)
+    left_out = list(parts["left_out"])
     rows = population_at(community, at, qualifier.windows_)
     if not isinstance(qualifier.scorer_, PointsOnly) and len(rows):
         parts["importance"] = _importance(qualifier, community, rows)
-    if refits:
-        parts["drivers"] = unless_refused(
-            "What drives deals", lambda: drivers(qualifier, rounds=refits, n_jobs=n_jobs)
-        )
-    else:
-        left_out.append("What drives deals: no refits were asked for.")
-    parts["points"] = unless_refused("Points for your CRM", qualifier.points_table)
     if tested is not None and parts["points"] is not None:
         earlier, later = tested
-        parts["points_loss"] = unless_refused(
+        parts["points_loss"] = _unless_refused(
+            left_out,
             "What points lose",
             lambda: compare_points(
                 earlier.points_table(), earlier, community, later, share=share, rounds=rounds
@@ -104,11 +90,49 @@ def page_parts(
         )
     if not aggregate:
         parts["evidence"] = evidence(community, qualifier.plan_, scores.top(top), most=most)
-        parts["below"] = (
-            unless_refused("Just below the line", lambda: _below(qualifier, community, scores, rows, below))
-            or ()
+        found = _unless_refused(
+            left_out, "Just below the line", lambda: _below(qualifier, community, scores, rows, below)
         )
+        parts["below"] = found or ()
     return parts | {"left_out": tuple(left_out)}
+
+
+def deal_parts(qualifier: LeadQualifier, *, refits: int = 8, n_jobs: int = 1) -> dict[str, Any]:
+    """Gather what the page says of deals alone: what drives them, and points for a CRM. Nothing in it is of one member.
+
+    Parameters
+    ----------
+    qualifier : LeadQualifier
+        Fitted.
+    refits : int
+        For what drives deals; 0 leaves it out.
+    n_jobs : int
+        Refits at once.
+
+    Returns
+    -------
+    dict
+        drivers, points, left_out, as in `page_parts`.
+    """
+    left_out: list[str] = []
+    parts: dict[str, Any] = {"drivers": None}
+    if refits:
+        parts["drivers"] = _unless_refused(
+            left_out, "What drives deals", lambda: drivers(qualifier, rounds=refits, n_jobs=n_jobs)
+        )
+    else:
+        left_out.append("What drives deals: no refits were asked for.")
+    parts["points"] = _unless_refused(left_out, "Points for your CRM", qualifier.points_table)
+    return parts | {"left_out": tuple(left_out)}
+
+
+def _unless_refused(left_out: list[str], what: str, make: Callable[[], Any]) -> Any:
+    """Return what is made; None where it cannot be had, and `left_out` then says why."""
+    try:
+        return make()
+    except InputError as error:
+        left_out.append(f"{what}: {error}")
+        return None
 
 
 def _importance(qualifier: LeadQualifier, community: Community, rows: Observations) -> Any:

@@ -172,7 +172,8 @@ def _sized(column: Any, name: str) -> Any:
 
 def _values(column: Any, name: str) -> Values:
     if isinstance(column, list | tuple):
-        return list(column)  # Lists stay lists: tags are lists inside.
+        # Lists stay lists: tags are lists inside. Nobody changes them, so they need not be copied.
+        return column if type(column) is list else list(column)
     if name in TIMES:
         unit = getattr(getattr(column, "dtype", None), "unit", None)
         if unit is not None and hasattr(column, "iloc"):

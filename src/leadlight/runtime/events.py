@@ -248,9 +248,9 @@ def encode_rows(rows: Rows, facts: Mapping[str, Any], needs: Needs) -> EncodedLo
             given = filled(table.column("value"), "value")
     duration = None
     if (needs.duration or needs.filled) and table.has("duration_s"):
-        seconds = numbers(table.column("duration_s"), "duration_s")
-        seconds[np.isnan(seconds)] = 0.0
-        duration = np.rint(np.minimum(np.maximum(seconds, 0.0), 1e9) * 1000).astype(np.int64)
+        # Of NaN and zero, fmax takes zero.
+        seconds = np.fmax(numbers(table.column("duration_s"), "duration_s"), 0.0)
+        duration = np.rint(np.minimum(seconds, 1e9) * 1000).astype(np.int64)
     late = rows.visible is not rows.time and bool((rows.visible > rows.time).any())
     return EncodedLog(
         actor=rows.actor,

@@ -158,8 +158,8 @@ def _list_codes(values: Any, code: Mapping[str | None, int]) -> tuple[Codes, NDA
         return None
     offsets = np.empty(len(values) + 1, np.int64)
     try:
-        out = np.empty(sum([0 if value is None else len(value) for value in values]), np.int32)
-    except TypeError:
+        out = np.empty(sum(map(len, filter(None, values))), np.int32)
+    except (TypeError, ValueError):  # a number has no length, and an array neither truth nor falsehood
         return None
     size = native.list_codes(values, code, offsets, out)
     return None if size is None else (offsets, out[:size])

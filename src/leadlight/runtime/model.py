@@ -261,7 +261,7 @@ class Model:
         base : float
             ``base + values.sum(axis=1)`` is `log_odds`, up to rounding.
         """
-        X = self._encoded(self._matrix(X))
+        X = self._encoded(self._matrix(X, native_kernels()))
         values, base = np.zeros(X.shape), 0.0
         if self.trees is not None:
             part, expected = shap(self.trees, X, self._shap_tables, threads)

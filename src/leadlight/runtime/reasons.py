@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from leadlight.errors import InputError, closest
 from leadlight.plan import Plan, PlannedBehaviour
@@ -17,8 +17,7 @@ from leadlight.runtime.sentences import CONDITIONS, Placeholder, amount, decoded
 from leadlight.runtime.words import ENGLISH, Words
 
 Templates = Mapping[str, Sequence[str]]
-_Candidate = tuple[str, tuple[tuple[str, Placeholder], ...]]
-"""An entry, and the columns that a template refers to with it."""
+Floats = NDArray[np.float64]
 _Found = TypeVar("_Found")
 
 _COUNTS: Final = frozenset({"count", "visits", "distinct", "peers"})
@@ -72,9 +71,45 @@ class _Draft(NamedTuple):
     """A template with its entries chosen, for one member; its text is written if it is the one that is said."""
 
     template: _Template
-    chosen: dict[str, str]
-    places: list[int]
-    weight: float
+    chosen: Mapping[str, str]
+    places: Sequence[int]
+
+    def weight(self, weights: Sequence[float]) -> float:
+        """Return what the columns that it refers to add."""
+        total = 0.0
+        for j in self.places:
+            total += weights[j]
+        return total
+
+
+class _Star(NamedTuple):
+    """What can take the place of a template's star.
+
+    Attributes
+    ----------
+    prefix : str
+    entries : list of str
+    holes : list of (places, above)
+        For each placeholder with the star: where its value stands for each entry, and what it must be above.
+    """
+
+    prefix: str
+    entries: list[str]
+    holes: list[tuple[list[int], float]]
+
+    def best(self, values: Sequence[float], weights: Sequence[float], sign: float) -> int | None:
+        """Return the number of the heaviest entry that fits; None where no entry does."""
+        fitting: Sequence[int] = range(len(self.entries))
+        for places, above in self.holes:
+            # Of an entry that the member never touched a sentence cannot speak.
+            fitting = [e for e in fitting if (v := values[places[e]]) and above < v < math.inf]
+        if len(fitting) <= 1:
+            return fitting[0] if fitting else None
+        # Hole by hole, as above: entries are many, holes are one or two.
+        weighed = [0.0] * len(fitting)
+        for places, _ in self.holes:
+            weighed = [weight + sign * weights[places[e]] for weight, e in zip(weighed, fitting, strict=True)]
+        return _first_best(fitting, weighed)
 
 
 class _Template:
@@ -89,77 +124,73 @@ class _Template:
         typical: Mapping[str, float],
         words: Words,
     ) -> None:
-        self.parts = split(template)
-        self.counts, self.typical, self.words = counts, typical, words
+        parts = split(template)
+        self._parts = [(part, _is_word(after)) for part, after in zip(parts, (*parts, "")[1:], strict=True)]
+        self.counts, self.words = counts, words
         self.columns = {c: position[c] for c in behaviour.columns}
-        holes = [part for part in self.parts if isinstance(part, Placeholder)]
+        holes = [part for part in parts if isinstance(part, Placeholder)]
         self._valued = [h for h in holes if h.says_value]
         self._column_at = {j: c for c, j in self.columns.items()}
-        self.fixed = [h for h in holes if not h.starred]
-        self.usable = all(h.name in self.columns for h in self.fixed)
+        fixed = [h for h in holes if not h.starred]
+        self.usable = all(h.name in self.columns for h in fixed)
         # Asked of every template of every member, so found once.
-        own = self.fixed if self.usable else []
+        own = fixed if self.usable else []
         self._holds = [(self.columns[h.name], CONDITIONS.get(h.form, -math.inf)) for h in own]
-        self._referenced = list(dict.fromkeys(self.columns[h.name] for h in own))
+        self._referenced = tuple(dict.fromkeys(self.columns[h.name] for h in own))
         counted = [h for h in own if h.form not in _FORMS or h.form in _AMOUNTS or h.name in counts]
         self._zeros = [self.columns[h.name] for h in counted]
-        self._candidates = [
-            (prefix, [self._placed(entry, columns) for entry, columns in self._entries(prefix, holes)])
-            for prefix in dict.fromkeys(h.prefix for h in holes if h.starred)
-        ]
+        prefixes = dict.fromkeys(h.prefix for h in holes if h.starred)
+        self._stars = [self._star(prefix, holes) for prefix in prefixes]
+        self._starless = _Draft(self, {}, self._referenced)
+        self._usual = self._said_of_others(typical)
 
-    def _placed(
-        self, entry: str, columns: tuple[tuple[str, Placeholder], ...]
-    ) -> tuple[str, list[tuple[int, float]], list[int]]:
-        """Return an entry, where its values stand and what they must be above, and the places of its columns."""
-        places = [self.columns[name] for name, _ in columns]
-        above = [CONDITIONS.get(hole.form, -math.inf) for _, hole in columns]
-        return entry, list(zip(places, above, strict=True)), places
-
-    def _entries(self, prefix: str, holes: list[Placeholder]) -> list[_Candidate]:
-        """Return each entry that can take the star's place, with the columns that it then refers to."""
-        patterns = [h for h in holes if h.starred and h.prefix == prefix and not h.entry_alone]
-        alone = [h for h in holes if h.starred and h.prefix == prefix][:1]
-        found: list[_Candidate] = []
+    def _star(self, prefix: str, holes: list[Placeholder]) -> _Star:
+        """Return the entries that can take the star's place, with the columns that are then referred to."""
+        starred = [h for h in holes if h.starred and h.prefix == prefix]
+        patterns = [h for h in starred if not h.entry_alone]
+        found: dict[tuple[str, tuple[int, ...]], None] = {}
         for column in self.columns:
             entry = entry_of(column, prefix)
             if entry is None:
                 continue
-            columns = tuple((h.name.replace("*", entry), h) for h in patterns)
-            columns = columns or tuple((column, h) for h in alone)
-            if all(name in self.columns for name, _ in columns) and (entry, columns) not in found:
-                found.append((entry, columns))
-        return found
+            # A star alone refers to whatever column of the entry is there.
+            names = [h.name.replace("*", entry) for h in patterns] or [column]
+            if all(name in self.columns for name in names):
+                found[entry, tuple(self.columns[name] for name in names)] = None
+        above = [CONDITIONS.get(h.form, -math.inf) for h in patterns or starred[:1]]
+        places = [[at[k] for _, at in found] for k in range(len(above))]
+        return _Star(prefix, [entry for entry, _ in found], list(zip(places, above, strict=True)))
+
+    def _said_of_others(self, typical: Mapping[str, float]) -> dict[str, str]:
+        """Return in words what is typical of each column that may be the first whose value the sentence says."""
+        if not self._valued:
+            return {}
+        hole = self._valued[0]
+        names = [hole.name]
+        if hole.starred:
+            entries = next(star.entries for star in self._stars if star.prefix == hole.prefix)
+            # Most members never touch one tag or group among many, whoever they are: zero tells nothing.
+            names = [name for entry in entries if typical.get(name := hole.name.replace("*", entry))]
+        return {name: self._amount(typical[name], name, hole) for name in names if name in typical}
+
+    def _amount(self, value: float, name: str, hole: Placeholder) -> str:
+        return amount(value, hole.form, counts=name in self.counts, words=self.words)
 
     def draft(self, values: Sequence[float], weights: Sequence[float], sign: float) -> _Draft | None:
         """Fill the template for one member; None where a value is missing, a condition fails or no entry fits."""
-        if not self.usable:
-            return None
         for j, above in self._holds:
             if not (above < values[j] < math.inf):
                 return None
-        if not self._candidates:
-            weight = sum([sign * weights[j] for j in self._referenced])
-            return _Draft(self, {}, self._referenced, weight)
-        referenced = self._referenced
-        chosen: dict[str, str] = {}
-        for prefix, candidates in self._candidates:
-            fitting: list[tuple[str, list[int]]] = []
-            weighed: list[float] = []
-            for entry, holds, places in candidates:
-                # Of an entry that the member never touched a sentence cannot speak.
-                for j, above in holds:
-                    if not (above < values[j] < math.inf) or values[j] == 0:
-                        break
-                else:
-                    fitting.append((entry, places))
-                    weighed.append(sum([sign * weights[j] for j in places]))
-            if not fitting:
+        if not self._stars:
+            return self._starless
+        chosen, referenced = {}, list(self._referenced)
+        for star in self._stars:
+            best = star.best(values, weights, sign)
+            if best is None:
                 return None
-            chosen[prefix], places = _first_best(fitting, weighed)
-            referenced = referenced + places
-        weight = sum([sign * weights[j] for j in dict.fromkeys(referenced)])
-        return _Draft(self, chosen, referenced, weight)
+            chosen[star.prefix] = star.entries[best]
+            referenced += [places[best] for places, _ in star.holes]
+        return _Draft(self, chosen, tuple(dict.fromkeys(referenced)))
 
     def said(self, values: Sequence[float], draft: _Draft) -> tuple[str, tuple[str, ...]]:
         """Return the sentence and the columns that it speaks of: those whose values it says, else all that it refers to."""
@@ -169,44 +200,38 @@ class _Template:
 
     def holds_zero(self, values: Sequence[float]) -> bool:
         """Whether the sentence would say zero."""
-        return any(values[j] == 0 for j in self._zeros)
+        return 0 in [values[j] for j in self._zeros]
 
     def _name(self, hole: Placeholder, chosen: Mapping[str, str]) -> str:
         """Return the column of a placeholder."""
         return hole.name.replace("*", chosen[hole.prefix]) if hole.starred else hole.name
 
     def _words(self, values: Sequence[float], chosen: Mapping[str, str]) -> Iterator[str]:
-        for i, part in enumerate(self.parts):
+        for part, before_word in self._parts:
             if isinstance(part, str):
                 yield part
             elif part.entry_alone:
                 yield decoded(chosen[part.prefix])
             else:
                 name = self._name(part, chosen)
-                following = self.parts[i + 1] if i + 1 < len(self.parts) else ""
-                word = isinstance(following, str) and following[:1] == " " and following[1:2].isalpha()
                 yield in_words(
                     values[self.columns[name]],
                     part.form,
                     counts=name in self.counts,
-                    before_word=word,
+                    before_word=before_word,
                     words=self.words,
                 )
 
     def _typical(self, values: Sequence[float], chosen: Mapping[str, str]) -> str:
         """Return what is typical of the first value that the sentence says; nothing where that is the member's own."""
-        if not self._valued:
+        if not self._usual:
             return ""
         hole = self._valued[0]
         name = self._name(hole, chosen)
-        usual = self.typical.get(name)
-        if usual is None:
+        usual = self._usual.get(name)
+        if usual is None or usual == self._amount(values[self.columns[name]], name, hole):
             return ""
-        own, other = (
-            amount(value, hole.form, counts=name in self.counts, words=self.words)
-            for value in (values[self.columns[name]], usual)
-        )
-        return "" if own == other else self.words.typical.replace("{}", other)
+        return self.words.typical.replace("{}", usual)
 
 
 class Writer:
@@ -249,13 +274,14 @@ class Writer:
         self._width = len(plan.columns)
         self._columns = np.array([position[c] for b in plan.behaviours for c in b.columns], dtype=np.intp)
         self._behaviour = np.repeat(np.arange(len(names)), [len(b.columns) for b in plan.behaviours])
-        self._templates = [
-            tuple(
+        made = [
+            [
                 _Template(text, b, position, counts, typical or {}, words)
                 for text in _sentences(own.get(b.name, b.reasons))
-            )
+            ]
             for b in plan.behaviours
         ]
+        self._templates = [[template for template in found if template.usable] for found in made]
 
     def write(self, values: ArrayLike, contributions: ArrayLike, n: int = 3) -> list[tuple[Reason, ...]]:
         """Return the reasons of each row; see `reasons`."""
@@ -266,29 +292,18 @@ class Writer:
             )
         if isinstance(n, bool) or n < 0:
             raise InputError(f"n is {n!r}; give the number of reasons, 0 or more.")
-        # Added from the first column to the last: the sum of a row does not depend on the other rows.
-        shape = len(X), len(self.names)
-        cells = (np.arange(len(X))[:, None] * shape[1] + self._behaviour).ravel()
-        sums = np.bincount(cells, C[:, self._columns].ravel(), shape[0] * shape[1]).reshape(shape)
-        heaviest = _heaviest(np.abs(sums))
-        return [
-            tuple(islice(self._row(X[i].tolist(), C[i].tolist(), sums[i], heaviest[i].tolist()), n))
-            for i in range(len(X))
-        ]
+        return [tuple(islice(self._row(x, c), n)) for x, c in zip(X, C, strict=True)]
 
-    def _row(
-        self,
-        values: list[float],
-        weights: list[float],
-        sums: np.ndarray[tuple[int], np.dtype[np.float64]],
-        order: list[int],
-    ) -> Iterator[Reason]:
-        for b in order:
+    def _row(self, x: Floats, c: Floats) -> Iterator[Reason]:
+        # Added from the first column to the last.
+        sums = np.bincount(self._behaviour, c.take(self._columns), len(self.names)).tolist()
+        values, weights = x.tolist(), c.tolist()
+        for b in _heaviest([abs(added) for added in sums]):
             if abs(sums[b]) < NOTHING:
                 continue
-            found = self._text(b, values, weights, positive=bool(sums[b] > 0))
+            found = self._text(b, values, weights, positive=sums[b] > 0)
             if found is not None:
-                yield Reason(self.names[b], float(sums[b]), *found)
+                yield Reason(self.names[b], sums[b], *found)
 
     def _text(
         self, b: int, values: list[float], weights: list[float], *, positive: bool
@@ -304,25 +319,32 @@ class Writer:
         if not drafts:
             name = self.words.name(self.names[b])
             return (name if positive else self.words.little.replace("{}", name)), ()
-        best = _first_best(drafts, [d.weight for d in drafts])
+        best = _first_best(drafts, [sign * d.weight(weights) for d in drafts])
         return best.template.said(values, best)
 
 
-def _heaviest(
-    size: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int, int], np.dtype[np.intp]]:
-    """Return the places of each row from the largest down, runs of near ties in their own order."""
-    order = np.argsort(-size, axis=1, kind="stable")
-    falls = -np.diff(np.take_along_axis(size, order, 1), axis=1)
-    run = np.zeros(order.shape, np.intp)
-    run[:, 1:] = np.cumsum(falls > TIE, axis=1)
-    return np.take_along_axis(order, np.argsort(run * order.shape[1] + order, axis=1), 1)
+def _heaviest(size: Sequence[float]) -> Iterator[int]:
+    """Yield the places from the largest down, runs of near ties in their own order."""
+    run: list[int] = []
+    for place in sorted(range(len(size)), key=size.__getitem__, reverse=True):
+        if run and size[run[-1]] - size[place] > TIE:
+            yield from sorted(run)
+            run = []
+        run.append(place)
+    yield from sorted(run)
 
 
 def _first_best(found: Sequence[_Found], weights: Sequence[float]) -> _Found:
     """Return the first whose weight is the largest, or as good as that."""
-    enough = max(weights) - TIE
-    return next(one for one, weight in zip(found, weights, strict=True) if weight >= enough)
+    enough, first = max(weights) - TIE, 0
+    while weights[first] < enough:
+        first += 1
+    return found[first]
+
+
+def _is_word(part: str | Placeholder) -> bool:
+    """Whether a part of a template goes on with a word."""
+    return isinstance(part, str) and part[:1] == " " and part[1:2].isalpha()
 
 
 def _sentences(templates: Sequence[str]) -> tuple[str, ...]:

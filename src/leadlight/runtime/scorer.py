@@ -43,6 +43,8 @@ Found = tuple[NDArray[np.float32], EventInfo, tuple[str, ...]]
 
 _COUNTED = frozenset({"count", "visits", "sum_duration"})
 _ROWS = 4096
+_LARGEST = 1e300
+"""What is typical and larger could not be put into words."""
 
 
 class Scorer:
@@ -431,7 +433,8 @@ class Scorer:
     ) -> Found:
         cutoff = np.array([info.at_us], np.int64)
         row = sweep(self.plan, log, entity, cutoff, joined=info.joined, start=start)[0]
-        row[list(info.unknown)] = np.nan
+        if info.unknown:
+            row[list(info.unknown)] = np.nan
         row[self._peer_places] = np.nan
         lacking = self._peer_names
         if given := self._peers(peers):
@@ -460,9 +463,11 @@ class Scorer:
 
     def _without_history(self, X: Floats) -> NDArray[np.bool_]:
         own, ever = self._counts, self._recencies
-        counted = X[:, own]
-        quiet = ((counted == 0) | np.isnan(counted)).all(axis=1) & np.isnan(X[:, ever]).all(axis=1)
-        return np.asarray(quiet & bool(len(own) or len(ever)))
+        quiet = np.isnan(X.take(ever, axis=1)).all(axis=1) & bool(len(own) or len(ever))
+        # Whoever has a recency has a history; most often that is everybody. NaN is not above zero.
+        if quiet.any():
+            quiet &= ~(np.abs(X.take(own, axis=1)) > 0).any(axis=1)
+        return np.asarray(quiet)
 
     def _scored(self, X: Floats, threads: int = 1) -> tuple[Floats, Floats, Floats, Floats]:
         """Return probability, low, high, and what is compared with the stored scores."""
@@ -473,7 +478,7 @@ class Scorer:
         return self.model.contributions(X, threads)
 
     def _prediction(self, X: Floats, reasons: int, cold: bool, missing: tuple[str, ...]) -> Prediction:
-        (p,), (low,), (high,), (ranked,) = (part.tolist() for part in self._scored(X))
+        p, low, high, ranked = (part.item() for part in self._scored(X))
         grade, percentile, qualified = self.model.standing(ranked)
         texts = self._writer.write(X, self._contributions(X)[0], reasons)[0] if reasons != 0 else ()
         return Prediction(
@@ -531,7 +536,9 @@ class Scorer:
 def _typical(info: Mapping[str, Any]) -> dict[str, float]:
     """Return what the bundle says is typical of a column."""
     found = info.get("typical", {})
-    if not isinstance(found, dict) or not all(type(v) in (int, float) for v in found.values()):
+    if not isinstance(found, dict) or not all(
+        type(v) in (int, float) and abs(v) <= _LARGEST for v in found.values()
+    ):
         raise BundleError("What is typical is no dict of numbers. Copy or save the bundle again.")
     return found
 

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 from urllib.parse import unquote
 
@@ -42,7 +43,7 @@ class Placeholder:
     name: str
     form: str
 
-    @property
+    @cached_property
     def starred(self) -> bool:
         """Whether a vocabulary entry must be chosen."""
         return "*" in self.name
@@ -51,17 +52,17 @@ class Placeholder:
         """Whether the template may be used for a member with this value."""
         return math.isfinite(value) and value > CONDITIONS.get(self.form, -math.inf)
 
-    @property
+    @cached_property
     def says_value(self) -> bool:
         """Whether it writes a column's value."""
         return self.form not in CONDITIONS and not self.entry_alone
 
-    @property
+    @cached_property
     def entry_alone(self) -> bool:
         """Whether it stands for the entry itself, not for a column's value."""
         return self.name.endswith(".*")
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """What stands before the star: the attribute and a dot."""
         return self.name.partition("*")[0]
@@ -137,8 +138,8 @@ def amount(value: float, form: str, *, counts: bool, words: Words = ENGLISH) -> 
 
 def number(value: float, words: Words = ENGLISH) -> str:
     """Return the shortest form: an integer as it is, else three digits."""
-    if value == np.rint(value) or abs(value) >= 1000:
-        return str(int(np.rint(value)))
+    if value == round(value) or abs(value) >= 1000:
+        return str(round(value))
     text = str(np.format_float_positional(value, precision=3, unique=False, fractional=False, trim="-"))
     return text.replace(".", words.decimal)
 
@@ -174,7 +175,7 @@ def duration(seconds: float, words: Words = ENGLISH) -> str:
 
 
 def _percent(share: float, words: Words) -> str:
-    return words.percent.replace("{}", number(float(np.rint(100.0 * share)), words))
+    return words.percent.replace("{}", number(round(100.0 * share), words))
 
 
 def _with_unit(count: int, unit: tuple[str, str]) -> str:

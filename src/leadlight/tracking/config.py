@@ -114,6 +114,9 @@ class EvaluationConfig:
         ("points", "recency", "logistic", "lightgbm", "random"), "What it must beat."
     )
     rounds: int = key(500, "Bootstrap draws of accounts.")
+    refits: int = key(
+        8, "Refits that say on the page of the run what drives deals and how sure that is; 0: leave that out."
+    )
     excuse: tuple[str, ...] = key((), "Columns that the leakage audit flags and that are known to be fine.")
 
 

@@ -33,6 +33,7 @@ def gather(
     measured: Mapping[str, float],
     note: str,
     tags: Mapping[str, str],
+    parts: Mapping[str, Any] | None,
     include_members: bool,
     **where: Any,
 ) -> Record:
@@ -43,6 +44,8 @@ def gather(
     InputError
         `parameters` repeat a name that is logged anyway.
     """
+    from leadlight.qualifier import deal_parts
+
     info = qualifier.scorer_.info
     own = _parameters(qualifier, report) | {f"config.{n}": v for n, v in config.items()}
     again = sorted(set(own) & {str(name) for name in parameters})
@@ -50,8 +53,11 @@ def gather(
         raise InputError(
             f"parameters= repeats {', '.join(again)}, which every run has; name yours differently."
         )
-    drivers = _importance(qualifier)
-    files = files_of(report, scores, drivers, note, include_members=include_members)
+    moved_by = _importance(qualifier)
+    if parts is None:
+        # Without report and scores there is no page.
+        parts = {} if report is None and scores is None else deal_parts(qualifier, refits=0)
+    files = files_of(report, scores, moved_by, note, parts=parts, include_members=include_members)
     files["environment.json"] = environment_file()
     if config_text:
         files["config.yaml"] = config_text.encode()
@@ -70,7 +76,7 @@ def gather(
             "mlflow.source.name": "leadlight",
             "mlflow.note.content": _description(qualifier, report, note),
         },
-        tables=_tables(report, observations, drivers),
+        tables=_tables(report, observations, moved_by),
         datasets=_datasets(qualifier, report, observations),
         children=fold_runs(qualifier),
         files=files,
@@ -153,13 +159,13 @@ def _importance(qualifier: LeadQualifier) -> pd.DataFrame | None:
 
 
 def _tables(
-    report: Report | None, observations: Observations | None, drivers: pd.DataFrame | None
+    report: Report | None, observations: Observations | None, moved_by: pd.DataFrame | None
 ) -> dict[str, dict[str, list[Any]]]:
     tables = {}
     if observations is not None:
         tables["training_counts.json"] = as_table(observations.counts)
-    if drivers is not None:
-        tables["importance.json"] = as_table(drivers)
+    if moved_by is not None:
+        tables["importance.json"] = as_table(moved_by)
     if report is not None:
         tables["counts.json"] = as_table(report.counts)
         tables["metrics.json"] = as_table(report.bounded())

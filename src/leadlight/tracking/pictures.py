@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,9 +24,13 @@ def files_of(
     importance: pd.DataFrame | None,
     note: str,
     *,
+    parts: Mapping[str, Any],
     include_members: bool,
 ) -> dict[str, bytes]:
-    """Return the page, the plots and the leakage audit; nothing of a member unless asked for."""
+    """Return the page, the plots and the leakage audit; nothing of a member unless asked for.
+
+    `parts` are drivers, points and left_out for the page: see `leadlight.qualifier.deal_parts`.
+    """
     from leadlight import explain
     from leadlight.explain.figures import has_views
 
@@ -41,6 +45,7 @@ def files_of(
                 importance=importance,
                 aggregate=not include_members,
                 note=note,
+                **parts,
             )
             files["report.html"] = page.read_bytes()
     if importance is not None:

@@ -40,6 +40,7 @@ def log_run(
     tags: Mapping[str, str] | None = None,
     artifact_root: str | os.PathLike[str] | None = None,
     registered_model: str | None = None,
+    parts: Mapping[str, Any] | None = None,
     include_members: bool = False,
     patience: float = PATIENCE_S,
 ) -> LoggedRun:
@@ -84,6 +85,9 @@ def log_run(
         Folder of a new experiment's artifacts. By default ``mlartifacts`` beside a SQLite database, else the server's.
     registered_model : str, optional
         Register the model as a version of this one; the newest version gets the alias `challenger`.
+    parts : mapping, optional
+        What the page says of deals, from `leadlight.qualifier.deal_parts`. By default the points, and no refits for what
+        drives deals.
     include_members : bool
         Whether the page may name members. By default nothing of a member leaves this machine.
     patience : float
@@ -124,6 +128,7 @@ def log_run(
         measured=measured or {},
         note=note,
         tags=tags or {},
+        parts=parts,
         include_members=include_members,
         tracking_uri=uri,
         artifact_root=root,

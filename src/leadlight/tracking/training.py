@@ -14,6 +14,7 @@ from sklearn.base import clone
 
 from leadlight.errors import InputError, LeadlightError, LeadlightWarning
 from leadlight.evaluation import evaluate
+from leadlight.qualifier import deal_parts
 from leadlight.tracking.config import TrainConfig
 from leadlight.tracking.delivery import LoggedRun
 from leadlight.tracking.inputs import costs_of, open_community, qualifier_of, rows_of
@@ -104,7 +105,10 @@ def train(
     # First, so that a wrong share is said before the tables are read.
     qualifier = qualifier_of(settings)
     measured: dict[str, float] = {}
-    with Progress(3 + settings.evaluation.enabled + 1 + tracked.enabled, show=show_progress) as progress:
+    # They are for the page of the run.
+    refits = settings.evaluation.refits if settings.evaluation.enabled and tracked.enabled else 0
+    steps = 4 + settings.evaluation.enabled + tracked.enabled + (refits > 0)
+    with Progress(steps, show=show_progress) as progress:
         progress.step("reading the tables")
         community = open_community(settings.data) if community is None else community
         progress.step("pairing members with cutoffs")
@@ -121,6 +125,11 @@ def train(
         progress.step("saving the bundle")
         bundle = Path(settings.bundle)
         qualifier.save(bundle)
+        parts = None
+        if refits and report is not None:
+            progress.step("asking what drives deals")
+            parts = deal_parts(qualifier, refits=refits, n_jobs=settings.model.n_jobs)
+            measured["seconds.drivers"] = time.monotonic() - began - sum(measured.values())
         seconds, peak = time.monotonic() - began, peak_memory_mb()
         measured |= {"seconds.total": seconds, "peak_memory_mb": peak}
         run = None
@@ -142,6 +151,7 @@ def train(
                 tags=tracked.tags,
                 artifact_root=tracked.artifact_root,
                 registered_model=tracked.registered_model,
+                parts=parts,
                 include_members=tracked.include_members,
                 patience=tracked.patience,
             )
