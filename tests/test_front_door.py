@@ -46,9 +46,6 @@ CONTRACT = {
 }
 """The names that users rely on; one more is a promise, one less a break."""
 
-NEEDS_FILES = {"read_segment"}
-"""Whose example reads the reader's own files, so that it is shown and not run."""
-
 
 def returned(path):
     room, name = path.split(":")
@@ -149,17 +146,12 @@ def test_every_name_says_what_it_is(name):
     assert isinstance(thing, str) or len(inspect.getdoc(thing) or "") > 20
 
 
-@pytest.mark.parametrize("name", [n for n in MAKERS if n not in NEEDS_FILES])
+@pytest.mark.parametrize("name", MAKERS)
 def test_every_class_and_function_has_an_example_that_runs(name):
     """pytest runs them: `--doctest-modules`."""
     text = inspect.getdoc(getattr(ll, name))
     assert "Examples\n--------" in text
     assert len(examples_of(text)) >= 2 or name == "MissRate"
-
-
-@pytest.mark.parametrize("name", sorted(NEEDS_FILES))
-def test_what_reads_your_files_shows_how(name):
-    assert ">>>" in inspect.getdoc(getattr(ll, name))
 
 
 @pytest.mark.parametrize("name", ll.__all__)
@@ -197,3 +189,13 @@ def test_the_typed_example_uses_every_name(name):
     """What mypy and pyright see of it in `make types` is then all of the front door."""
     text = (Path(__file__).parents[1] / "examples" / "typed_front_door.py").read_text(encoding="utf-8")
     assert f"ll.{name}" in text
+
+
+def test_without_the_training_stack_a_name_says_what_is_lacking(monkeypatch):
+    """Where only NumPy is installed."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    for name in [n for n in sys.modules if n.startswith("leadlight.community")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(vars(ll), "Community", raising=False)
+    with pytest.raises(ImportError, match=r"leadlight\.Community needs pandas.*without --no-deps"):
+        ll.Community  # noqa: B018

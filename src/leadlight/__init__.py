@@ -5,12 +5,19 @@ Three nouns are enough to begin: a *community* (the log of what its members did)
 
     import leadlight as ll
 
-    community = ll.Community(activity="log.csv", members="members.csv", deals="deals.csv")
-    leads = ll.qualify(community, at="2026-11-16", top=40)
+    community = ll.Community(activity="activity.csv", deals="deals.csv")
+    print(
+        community, community.rejects, community.matches
+    )  # what was read, what was not, whose deals were found
+    leads = ll.qualify(community, top=40)
+    print(leads)  # the call list, and how well it tells
+    leads.qualifier.save("models/mine")
 
-``ll.read_segment("events.jsonl")`` reads the calls of a web or product tracker instead. No log at hand?
-``ll.simulate_community()`` makes a community whose buyers are known, and ``ll.read_stackexchange(path)`` reads a public
-one.
+The log has the columns ``member_id``, ``occurred_at``, ``action`` and, if you have them, ``email``, ``tags`` and others; the deals
+``email`` (or ``domain``, ``member_id``, ``account_id``), ``outcome`` and ``closed_at``. Where yours are called otherwise, say so:
+``columns={"occurred_at": "Timestamp"}``, ``values={"action": {"topic_viewed": "view"}}``, ``day_first=``; ``help(ll.Community)``
+has them all. ``ll.read_segment("events.jsonl")`` reads the calls of a web or product tracker. No log at hand?
+``ll.simulate_community()`` makes a community whose buyers are known, and ``ll.read_stackexchange(path)`` reads a public one.
 
 What ``qualify`` does, step by step
 -----------------------------------
@@ -30,8 +37,9 @@ What ``qualify`` does, step by step
                                        a ``Prediction``, each ``Reason`` in words
 =====================================  =======================================================================
 
-Three rooms have more in them: `leadlight.evaluation` (leakage audit, metrics), `leadlight.testing` (point-in-time checks
-for your own behaviours) and `leadlight.tracking` (MLflow).
+Each has an example: ``help(ll.observe)``. Three rooms have more in them: `leadlight.evaluation` (leakage audit, metrics),
+`leadlight.testing` (point-in-time checks for your own behaviours) and `leadlight.tracking` (MLflow); `leadlight.sources`
+reads databases, Salesforce and HubSpot. On the command line: ``leadlight --help``.
 
 Nothing is imported until it is asked for, so ``import leadlight`` costs milliseconds.
 """
@@ -166,7 +174,17 @@ if not TYPE_CHECKING:  # a type checker that saw __getattr__ would accept every 
         if name in _SUBMODULES:
             return import_module(f"leadlight.{name}")
         if name in _ROOM_OF:
-            found = globals()[name] = getattr(import_module(_ROOM_OF[name]), name)
+            try:
+                found = globals()[name] = getattr(import_module(_ROOM_OF[name]), name)
+            except ModuleNotFoundError as error:
+                if (error.name or "").startswith("leadlight"):
+                    raise
+                from leadlight.errors import MissingDependencyError
+
+                raise MissingDependencyError(
+                    f"leadlight.{name} needs {error.name}, which is not installed. To load a model and predict, NumPy is enough; "
+                    "for the rest install leadlight without --no-deps."
+                ) from error
             return found
         if name.startswith("__"):  # dunders are asked for by machinery, which needs no advice
             raise AttributeError(f"module 'leadlight' has no attribute {name!r}")

@@ -167,6 +167,8 @@ class Plan:
         A visit ends when nothing was done for longer than this; 30 minutes.
     compiled_before_us : int or None
         Vocabularies were read from events known before this time (UTC microseconds).
+    own_actions : mapping of str to str
+        What the source calls its actions, to what the keys call them: events may come under either name.
     """
 
     keys: tuple[Key, ...]
@@ -175,6 +177,7 @@ class Plan:
     vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     session_gap_us: int = 30 * 60 * 1_000_000
     compiled_before_us: int | None = None
+    own_actions: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -197,6 +200,8 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, dicts, strings and integers."""
+        # Left out where there are none: such plans are read by every version.
+        own = {"own_actions": dict(self.own_actions)} if self.own_actions else {}
         return {
             "format": PLAN_FORMAT,
             "keys": [asdict(key) for key in self.keys],
@@ -205,6 +210,7 @@ class Plan:
             "vocabularies": {name: list(values) for name, values in self.vocabularies.items()},
             "session_gap_us": self.session_gap_us,
             "compiled_before_us": self.compiled_before_us,
+            **own,
         }
 
     @classmethod
@@ -245,6 +251,7 @@ class Plan:
                 vocabularies={str(k): tuple(map(str, v)) for k, v in data["vocabularies"].items()},
                 session_gap_us=int(data["session_gap_us"]),
                 compiled_before_us=data["compiled_before_us"],
+                own_actions={str(k): str(v) for k, v in data.get("own_actions", {}).items()},
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             if isinstance(error, BundleError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from leadlight.behaviours import Behaviour, Catalogue
 from leadlight.community import Community
 from leadlight.community.tables import time_us, visible_from
-from leadlight.errors import InputError
+from leadlight.errors import InputError, LeadlightWarning
 from leadlight.features import build_features
 from leadlight.moments import DAY_US, Moment, moment_text, moment_us
 from leadlight.observations import Observations
@@ -148,7 +149,10 @@ def perturbed(
         deals = pa.table({"member_id": log["member_id"][:0]})
     sold = [{"member_id": m, "outcome": "won", "closed_at": at + _later(rng)} for m in members]
     deals = _replace(deals, visible_from(deals, "closed_at"), at, sold, rng)
-    return Community(activity, people, deals, match=community.match)
+    with warnings.catch_warnings():
+        # That all of its future is strange is what it is for.
+        warnings.simplefilter("ignore", LeadlightWarning)
+        return Community(activity, people, deals, match=community.match)
 
 
 def _actors(community: Community, rng: np.random.Generator) -> list[Any]:

@@ -215,3 +215,32 @@ def test_a_mapping_from_a_column_that_no_table_has_is_an_error_where_the_canonic
 def test_a_mapping_may_be_for_one_table_alone():
     members = [{"member_id": "ann", "account_id": "acme"}]
     assert Community(OWN, members=members, columns=COLUMNS).has_accounts
+
+
+LATIN = "member_id,occurred_at,action\nJörg,2024-03-01,view\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "said"),
+    [
+        ("log.csv", b"", "which is empty"),
+        ("log.csv", LATIN.encode("latin-1"), "is not UTF-8.*encoding='latin-1'"),
+        ("log.csv", LATIN.encode("utf-16"), "is UTF-16.*encoding='utf-16'"),
+        ("log.csv", b"member_id,occurred_at,action\na,2024-03-01,view\nb,2024-03-01\n", "line 3 of .* has 2 fields, the first line 3"),
+        ("log.xlsx", b"PK", "pandas.read_excel"),
+        ("folder.csv/log.csv", b"", r"give the files in it, such as 'folder/\*.csv'"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_read_says_how_it_can(tmp_path, name, held, said):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(held)
+    with pytest.raises(InputError, match=said):
+        Community(path if path.parent == tmp_path else path.parent)
+
+
+def test_a_zipped_file_that_is_not_utf_8_says_so_too(tmp_path):
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(gzip.compress(LATIN.encode("latin-1")))
+    with pytest.raises(InputError, match="is not UTF-8"):
+        Community(path)

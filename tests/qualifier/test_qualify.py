@@ -147,3 +147,12 @@ def test_a_gap_moves_the_label_windows():
     log, deals = tables()
     leads = ll.qualify(ll.Community(log, deals=deals), catalogue=SMALL, gap="14d", rounds=2)
     assert leads.observations.windows.gap_us == 14 * 86_400_000_000
+
+
+@pytest.mark.parametrize(("low", "said"), [(0.41, True), (0.62, False)])
+def test_a_list_that_may_be_no_better_than_chance_says_so(low, said, monkeypatch):
+    log, deals = tables()
+    leads = ll.qualify(ll.Community(log, deals=deals), top=5, catalogue=SMALL, rounds=2)
+    monkeypatch.setattr(type(leads.report), "interval", lambda *_: (low, 0.9))
+    for text in (str(leads), leads._repr_html_()):
+        assert ("not surely better than chance" in text) is said

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -17,7 +17,11 @@ PLACEHOLDER = re.compile(r"\{([^{}:]+)(?::([^{}]*))?\}")
 
 
 class VocabularySource(Protocol):
-    """What compilation asks of a community."""
+    """What compilation asks of a community.
+
+    It may also have `own_actions`, which go into the plan, and `action_counts(before)`: no reason then speaks of an action that
+    the log does not have.
+    """
 
     def vocabulary(
         self, attribute: str, *, action: Actions, before: int | None, top: int, min_members: int
@@ -252,6 +256,9 @@ class Catalogue:
         builder = _PlanBuilder(
             community, None if before is None else moment_us(before, name="before"), min_members
         )
+        counts: dict[str, int] = {}
+        if hasattr(community, "action_counts"):
+            counts = community.action_counts(builder.before)
         planned: list[PlannedBehaviour] = []
         for behaviour in self.behaviours:
             names = builder.add(behaviour)
@@ -259,6 +266,8 @@ class Catalogue:
             if not builder.has_accounts():
                 reasons, points = _without_peers(reasons, points)
             _check_reasons(behaviour, reasons, names)
+            if counts:
+                reasons = _of_what_happens(reasons, builder.never(names, counts))
             if points is not None and any(column not in names for column, _ in points.units):
                 raise InputError(
                     f"The points of {behaviour.name!r} use columns that it does not measure: {points.units}."
@@ -270,6 +279,7 @@ class Catalogue:
             behaviours=tuple(planned),
             vocabularies=builder.vocabularies,
             compiled_before_us=builder.before,
+            own_actions=dict(getattr(community, "own_actions", {})),
         )
 
 
@@ -295,6 +305,18 @@ class _PlanBuilder:
     def has_accounts(self) -> bool:
         return self.community.has_accounts
 
+    def never(self, names: tuple[str, ...], counts: Mapping[str, int]) -> frozenset[str]:
+        """Return which columns count nothing but actions that the log does not have."""
+        keys = list(self.keys)
+        found = []
+        for column in self.plan_columns:
+            # Of a ratio what stands above the line.
+            counted = column.keys[: column.split] if column.split else column.keys
+            actions = [keys[k].action for k in counted]
+            if column.name in names and actions and all(a is not None and a not in counts for a in actions):
+                found.append(column.name)
+        return frozenset(found)
+
     def add(self, behaviour: Behaviour) -> tuple[str, ...]:
         names: list[str] = []
         for feature in behaviour.features:
@@ -313,6 +335,14 @@ class _PlanBuilder:
                 self.plan_columns.append(column)
                 names.append(column.name)
         return tuple(names)
+
+
+def _of_what_happens(reasons: tuple[str, ...], never: frozenset[str]) -> tuple[str, ...]:
+    """Leave out what is said of actions that the log does not have, as long as something is left to say.
+
+    "Asked no questions" is no reason where nobody can ask.
+    """
+    return tuple(t for t in reasons if not any(n in never for n, _ in PLACEHOLDER.findall(t))) or reasons
 
 
 def _of_tags(feature: Feature) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from leadlight.behaviours.selection import Feature, actions_of, windows_of
 from leadlight.moments import window_name
 from leadlight.plan import HandSetPoints
-from leadlight.runtime.showing import heading, table
+from leadlight.runtime.showing import folded, heading, table
 
 COLUMNS: Final = ("behaviour", "measures", "says", "points")
 
@@ -74,7 +74,18 @@ def markdown(rows: list[dict[str, str]], columns: tuple[str, ...] = ("behaviour"
 def html(name: str, rows: list[dict[str, str]]) -> str:
     """Return a catalogue as an HTML table; all text is escaped."""
     count = f"{len(rows)} behaviour{'' if len(rows) == 1 else 's'}"
-    return heading(f"Catalogue {name!r}", count) + table(COLUMNS, [[row[c] for c in COLUMNS] for row in rows])
+    measured = table(COLUMNS[:2], [[row[c] for c in COLUMNS[:2]] for row in rows])
+    said = table(("behaviour", "says"), [[row[c] for c in ("behaviour", "says")] for row in rows])
+    earned = table(
+        ("behaviour", "points"), [(row["behaviour"], row["points"]) for row in rows if row["points"]]
+    )
+    points = folded("Hand-set points", earned if any(row["points"] for row in rows) else "")
+    return (
+        heading(f"Catalogue {name!r}", count)
+        + measured
+        + folded("What is said on a call list", said)
+        + points
+    )
 
 
 def in_words(feature: Feature) -> str:

@@ -11,6 +11,7 @@ import pyarrow.compute
 import pyarrow.csv
 
 from leadlight.behaviours import Catalogue
+from leadlight.cli.own_words import DAY_FIRST, columns_of, values_of
 from leadlight.community import Community
 from leadlight.decision import Capacity, Costs
 from leadlight.errors import InputError
@@ -31,15 +32,17 @@ def open_community(arguments: argparse.Namespace) -> Community:
     """Return the community that the arguments name."""
     given = {name: getattr(arguments, name) for name in ("community", "stackexchange", *TABLES)}
     engine: Any = getattr(arguments, "engine", "local")
-    columns = dict(_pair(text) for text in arguments.columns)
-    return inputs.open_community(DataConfig(**given, columns=columns, tz=arguments.tz, engine=engine))
-
-
-def _pair(text: str) -> tuple[str, str]:
-    canonical, separator, own = text.partition("=")
-    if not separator:
-        raise InputError(f"--columns got {text!r}; write CANONICAL=OWN, such as occurred_at=timestamp.")
-    return canonical, own
+    return inputs.open_community(
+        DataConfig(
+            **given,
+            columns=columns_of(arguments.columns),
+            values=values_of(arguments.values),
+            day_first=DAY_FIRST[arguments.first],
+            tag_separator=arguments.tag_separator,
+            tz=arguments.tz,
+            engine=engine,
+        )
+    )
 
 
 def _catalogue(arguments: argparse.Namespace) -> Catalogue:

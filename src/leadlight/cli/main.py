@@ -107,6 +107,19 @@ def _tables(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--columns", action="append", default=[], metavar="CANONICAL=OWN", help="name your own columns"
     )
+    group.add_argument(
+        "--values",
+        action="append",
+        default=[],
+        metavar="COLUMN.YOURS=OURS",
+        help="what your words mean: action.topic_viewed=view, outcome.Proposal=open",
+    )
+    group.add_argument(
+        "--first",
+        choices=("day", "month"),
+        help="what comes first in dates such as 03/04/2025 (default: such dates cannot be read)",
+    )
+    group.add_argument("--tag-separator", metavar="TEXT", help="what stands between tags (default: | or ;)")
     group.add_argument("--tz", default="UTC", help="zone of timestamps that name none (default: UTC)")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leadlight.cli.commands import open_community
-from leadlight.errors import InputError
+from leadlight.cli.own_words import DAY_FIRST, columns_of, values_of
 from leadlight.tracking import monitor as look
 from leadlight.tracking import promote as judge
 from leadlight.tracking import recalibrate as calibrate
@@ -20,7 +20,10 @@ from leadlight.tracking.registry import opened
 from leadlight.tracking.run import default_uri, log_run
 
 FLAGS = {
-    **{name: f"data.{name}" for name in ("community", "stackexchange", "tz", "engine", *TABLES)},
+    **{
+        name: f"data.{name}"
+        for name in ("community", "stackexchange", "tz", "engine", "tag_separator", *TABLES)
+    },
     **{name: f"labels.{name}" for name in ("every", "horizon", "gap", "active_within", "enters_on", "until")},
     "catalogue": "model.catalogue",
     "share": "decision.share",
@@ -38,11 +41,11 @@ def train(arguments: argparse.Namespace) -> int:
         given = getattr(arguments, flag)
         if given is not None:
             _put(values, dotted, given)
-    for text in arguments.columns:
-        canonical, separator, own = text.partition("=")
-        if not separator:
-            raise InputError(f"--columns got {text!r}; write CANONICAL=OWN, such as occurred_at=timestamp.")
-        values["data"]["columns"][canonical] = own
+    values["data"]["columns"].update(columns_of(arguments.columns))
+    for column, words in values_of(arguments.values).items():
+        values["data"]["values"].setdefault(column, {}).update(words)
+    if arguments.first is not None:
+        values["data"]["day_first"] = DAY_FIRST[arguments.first]
     if arguments.no_mlflow:
         values["tracking"]["enabled"] = False
     if arguments.no_evaluation:

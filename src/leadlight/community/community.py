@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 
 from leadlight.community.activity import MEMBERS, Activity, ActivityBuilder
 from leadlight.community.addresses import digest_of, stand_in, with_stand_ins
+from leadlight.community.arguments import check_columns_argument, check_values_argument
 from leadlight.community.counting import log_digest, member_digests, most_used, stated_of_others
+from leadlight.community.doubts import doubts
 from leadlight.community.encode import encode, member_codes
 from leadlight.community.matching import Match, match_deals
 from leadlight.community.members import NEVER, Members
@@ -33,8 +34,8 @@ from leadlight.community.tables import (
     same_identifiers,
     time_us,
 )
-from leadlight.community.values import check_zone
-from leadlight.errors import InputError, LeadlightWarning, SchemaError, closest
+from leadlight.community.values import Notation, check_zone
+from leadlight.errors import InputError, SchemaError, warn
 from leadlight.kernels.log import EncodedLog
 from leadlight.moments import Moment, moment_text, moment_us
 
@@ -56,7 +57,16 @@ class Community:
         Without members, every member of the log is a prospect. Deals name a member_id, an account_id, an e-mail address
         or a company's domain; deal_contacts and contacts a member_id or an e-mail address.
     columns : mapping, optional
-        Canonical name to your own: `{"occurred_at": "timestamp"}`. Applies to every table that has the column.
+        Canonical name to your own: `{"occurred_at": "timestamp"}`. Applies to every table that has the column;
+        `{"deals.email": "Contact Email"}` to that table alone.
+    values : mapping, optional
+        What the words of a column mean: `{"action": {"topic_viewed": "view"}, "outcome": {"Proposal": "open"}}`. Of any
+        column of text; other words stay as they are. A model that is fitted here reads actions by both names.
+    day_first : bool, optional
+        How to read dates such as 03/04/2025, 3/4/25 9:05 PM and 03.04.2025: False: the month comes first, True: the day.
+        Without it they cannot be read; dates such as 2025-03-04 always can.
+    tag_separator : str, optional
+        What stands between the tags in one text, such as ``","``. Default: | or ;. A JSON list needs none.
     match : {"email", "domain", "id"}
         How deals without identifiers find their member: exact normalised e-mail, then the company's domain.
     tz : str
@@ -101,6 +111,9 @@ class Community:
         contacts: Any = None,
         *,
         columns: Mapping[str, str] | None = None,
+        values: Mapping[str, Mapping[str, str]] | None = None,
+        day_first: bool | None = None,
+        tag_separator: str | None = None,
         match: Match = "email",
         tz: str = "UTC",
         strict: bool = False,
@@ -115,15 +128,20 @@ class Community:
             "contacts": contacts,
         }
         check_zone(tz)
+        check_values_argument(values)
+        notation = Notation(tz, day_first, tag_separator, values or {})
+        self.own_actions: Mapping[str, str] = dict((values or {}).get("action", {}))
         self._rejects = Rejects()
         self.match = match
         opened = {n: open_table(s, name=n, columns=columns) for n, s in sources.items() if s is not None}
-        check_columns_argument(columns, {c for table in opened.values() for c in table.schema.names})
+        check_columns_argument(columns, {n: table.schema.names for n, table in opened.items()})
+        for name, table in opened.items():  # before a long log is read
+            require(table.columns, name)
         self._frozen = None if frozen_at is None else moment_us(frozen_at, name="frozen_at")
         self._strict = strict
         self._saved = None if refused is None else RefusedRows(refused)
         try:
-            self._read(opened, tz)
+            self._read(opened, notation)
         except BaseException:
             if self._saved is not None:
                 self._saved.drop()
@@ -132,12 +150,14 @@ class Community:
             self._saved.finish()
             self._saved = None
 
-    def _read(self, opened: dict[str, Source], tz: str) -> None:
-        log = self._read_activity(opened.pop("activity"), tz)
+    def _read(self, opened: dict[str, Source], notation: Notation) -> None:
+        log = self._read_activity(opened.pop("activity"), notation)
         save = None if self._saved is None else self._saved.add
         tables = {
             n: with_stand_ins(
-                canonical(o.table(), n, tz=tz, rejects=self._rejects, strict=self._strict, save=save)
+                canonical(
+                    o.table(), n, notation=notation, rejects=self._rejects, strict=self._strict, save=save
+                )
             )
             for n, o in opened.items()
         }
@@ -147,12 +167,11 @@ class Community:
         self._read_rejects = list(self._rejects.rows)
         self._load(log, tables)
 
-    def _read_activity(self, opened: Source, tz: str) -> ActivityBuilder:
-        require(opened.columns, "activity")
+    def _read_activity(self, opened: Source, notation: Notation) -> ActivityBuilder:
         log, check = ActivityBuilder(), RowCheck("activity")
         for batch in opened.batches():
             before = check.rows
-            log.append(*canonical_batch(batch, check, tz))
+            log.append(*canonical_batch(batch, check, notation))
             if self._saved is not None and check.marked:
                 self._saved.add("activity", before, batch, check.reasons(batch.num_rows))
         check.report(self._rejects, self._strict)
@@ -187,6 +206,8 @@ class Community:
         self._about = {n: self._whom(tables[n], n) for n in ("deal_contacts", "contacts") if n in tables}
         self.deals, self.matches = self._match(tables.get("deals"), tables.get("deal_contacts"))
         self.contacts = self._contacts(tables.get("contacts"))
+        for told in doubts(self):
+            warn(told)
         facts = self.members.facts
         facts["email"] = facts["email"].map(digest_of, na_action="ignore").astype(object)
 
@@ -255,13 +276,6 @@ class Community:
             named = deals["deal_id"].isin(self._deal_contacts["deal_id"]) & (matches["status"] != "matched")
             matches.loc[named, ["status", "by", "reason"]] = ["matched", "deal_contacts", ""]
         kept = (matches["status"] == "matched") & ~undated
-        unmatched = int((matches["status"] != "matched").sum())
-        if len(matches) and unmatched == len(matches):
-            warnings.warn(
-                f"None of the {len(matches)} deals matches a member; community.matches says why.",
-                LeadlightWarning,
-                stacklevel=4,
-            )
         return deals[kept].reset_index(drop=True), matches
 
     def _whom(self, table: pa.Table, name: str) -> Codes:
@@ -352,6 +366,24 @@ class Community:
     def rejects(self) -> pd.DataFrame:
         """Rows that could not be used, by table and reason."""
         return self._rejects.to_pandas()
+
+    def action_counts(self, before: int | None = None) -> dict[str, int]:
+        """Return each action with its number of rows, the most frequent first: what `values=` may have to name.
+
+        Parameters
+        ----------
+        before : int, optional
+            Rows that were visible before this time (UTC microseconds).
+        """
+        log = self._activity
+        names = log.entries["action"].to_pylist()
+        counts = np.zeros(len(names) + 1, np.int64)
+        for rows in log.blocks():
+            codes = log.codes["action"][rows]
+            known = codes if before is None else codes[log.visible(rows) < before]
+            counts += np.bincount(known.astype(np.int64) + 1, minlength=len(names) + 1)  # -1: none
+        found = [(str(name), int(count)) for name, count in zip(names, counts[1:], strict=True) if count]
+        return dict(sorted(found, key=lambda pair: (-pair[1], pair[0])))
 
     def note_rejects(self, table: str, found: Mapping[str, tuple[int, list[int]]]) -> None:
         """Add what a reader could not turn into rows of the canonical tables to `rejects`.
@@ -588,15 +620,3 @@ def _emails_in_log(log: Activity) -> pd.Series[str] | None:
 
 def _single(table: pa.Table) -> Iterator[pa.Table]:
     yield from (table.slice(at, 1) for at in range(table.num_rows))
-
-
-def check_columns_argument(columns: Mapping[str, str] | None, held: set[str]) -> None:
-    """Raise `SchemaError` unless `columns=` names canonical columns, and columns that some table holds."""
-    known = {c for schema in SCHEMAS.values() for c in schema}
-    for canonical_name, own in (columns or {}).items():
-        if canonical_name not in known:
-            raise SchemaError(
-                f"columns= names {canonical_name!r}, which is no canonical column{closest(canonical_name, known)}."
-            )
-        if own not in held:
-            raise SchemaError(f"columns= maps {own!r}, which no table has{closest(own, held)}.")

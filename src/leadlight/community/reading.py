@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import gzip
 import os
@@ -87,7 +88,8 @@ def open_table(source: Any, *, name: str, columns: Mapping[str, str] | None = No
     name : str
         What to call the table in errors.
     columns : mapping, optional
-        Canonical name to the name in the source; names that this table lacks are left to the other tables.
+        Canonical name to the name in the source; names that this table lacks are left to the other tables. "deals.email"
+        is said of the deals alone.
 
     Raises
     ------
@@ -169,12 +171,30 @@ def _quiet() -> Iterator[None]:
 
 def _open_files(source: str | Path | list[str | Path], name: str) -> Opened:
     paths = find_files(source, name)
-    kinds = {
-        "parquet" if p.lower().endswith(PARQUET) else "csv" if p.lower().endswith(CSV) else p for p in paths
-    }
-    if len(kinds) > 1 or not kinds <= {"parquet", "csv"}:
+    kinds = {_kind(path) for path in paths}
+    if not kinds <= {"parquet", "csv"}:
+        other = min(kinds - {"parquet", "csv"})
+        raise InputError(
+            f"The {name} table is at {other}, which is no file in .csv, .tsv, .csv.gz, .tsv.gz or .parquet; "
+            + (
+                "give the files in it, such as 'folder/*.csv'."
+                if Path(other).is_dir()
+                else "read it with pandas, such as pandas.read_excel(path, dtype=str), and give the frame."
+            )
+        )
+    if len(kinds) > 1:
         raise InputError(f"The {name} table has files of kinds {sorted(kinds)}; give all CSV or all Parquet.")
+    if "csv" in kinds:
+        for path in paths:
+            _check_text(path, name)
     return _query(paths, kinds.pop(), name)
+
+
+def _kind(path: str) -> str:
+    """Return "parquet" or "csv", the path itself where it is neither."""
+    if Path(path).is_dir():
+        return path
+    return "parquet" if path.lower().endswith(PARQUET) else "csv" if path.lower().endswith(CSV) else path
 
 
 def find_files(source: Any, name: str | None = None) -> list[str]:
@@ -242,20 +262,82 @@ def _query(paths: list[str], kind: str, name: str) -> Opened:
         reader = connection.sql(statement, params=values).to_arrow_reader(BATCH_ROWS)
     except duckdb.Error as error:
         connection.close()
-        raise InputError(f"The {name} table cannot be read: {error}") from error
-    return reader.schema, _rows_of(reader, connection, name)
+        raise _why_not(error, resolved if kind == "csv" else [], name) from error
+    return reader.schema, _rows_of(reader, connection, resolved if kind == "csv" else [], name)
 
 
-def _rows_of(reader: Any, connection: Any, name: str) -> Iterator[pa.RecordBatch]:
+def _rows_of(reader: Any, connection: Any, texts: list[str], name: str) -> Iterator[pa.RecordBatch]:
     """Yield what the query finds; the connection is closed when it ends, however it ends."""
     import duckdb
 
     try:
         yield from reader
     except duckdb.Error as error:
-        raise InputError(f"The {name} table cannot be read: {error}") from error
+        raise _why_not(error, texts, name) from error
     finally:
         connection.close()
+
+
+def _check_text(path: str, name: str) -> None:
+    """Raise `InputError` for a file that is empty or was written in two bytes a letter."""
+    opened = gzip.open if path.lower().endswith(".gz") else open
+    with opened(path, "rb") as file:
+        begin = file.read(2)
+    if not begin:
+        raise InputError(f"The {name} table is at {path}, which is empty: not even names of columns.")
+    if begin in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError(
+            f"The {name} table at {path} is UTF-16, not UTF-8. {_READ_WITH_PANDAS.format('utf-16')}"
+        )
+
+
+def _why_not(error: Exception, paths: list[str], name: str) -> InputError:
+    """Return what to raise where DuckDB cannot read CSV: its own words speak of settings that nobody has here."""
+    text = str(error)
+    if "utf-8" in text and "encoding" in text.lower():
+        for path in paths:
+            if not _is_utf8(path):
+                return InputError(
+                    f"The {name} table at {path} is not UTF-8; older Windows programs write latin-1. "
+                    f"{_READ_WITH_PANDAS.format('latin-1')}"
+                )
+    for path in paths:
+        if found := _ragged(path):
+            line, fields, expected = found
+            return InputError(
+                f"The {name} table cannot be read: line {line} of {path} has {fields} fields, the first line {expected}. "
+                "A text with the separator in it needs quotes around it; mend the line, or leave it out."
+            )
+    return InputError(f"The {name} table cannot be read: {error}")
+
+
+def _is_utf8(path: str) -> bool:
+    opened = gzip.open if path.lower().endswith(".gz") else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as file:
+            while file.read(1 << 20):
+                pass
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _ragged(path: str) -> tuple[int, int, int] | None:
+    """Return the first line that has another number of fields than the header, with both numbers."""
+    opened = gzip.open if path.lower().endswith(".gz") else open
+    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+        rows = csv.reader(file, delimiter=_delimiter(path))
+        try:
+            expected = len(next(rows, []))
+            for row in rows:
+                if row and len(row) != expected:
+                    return rows.line_num, len(row), expected
+        except csv.Error:
+            return None
+    return None
+
+
+_READ_WITH_PANDAS = "Save it as UTF-8, or give pandas.read_csv(path, dtype=str, encoding='{}')."
 
 
 def _delimiter(path: str) -> str:
@@ -275,7 +357,9 @@ def renamed(names: list[str], name: str, columns: Mapping[str, str]) -> list[str
         If a renamed column collides with one that is there.
     """
     names = list(names)
-    for canonical, own in columns.items():
+    of_this = {c.partition(".")[2]: own for c, own in columns.items() if c.startswith(f"{name}.")}
+    of_all = {c: own for c, own in columns.items() if "." not in c}
+    for canonical, own in (of_all | of_this).items():
         if own not in names or own == canonical:
             continue
         if canonical in names:

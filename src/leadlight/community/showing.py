@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from leadlight.moments import moment_text
 from leadlight.runtime.showing import facts, folded, heading, table
 
@@ -18,7 +16,7 @@ MOST_REASONS = 12
 
 def community_html(community: Community) -> str:
     """Return a community as HTML: counts alone, no member and no address."""
-    actions = action_counts(community)
+    actions = list(community.action_counts().items())
     more = f", and {len(actions) - MOST_ACTIONS} more" if len(actions) > MOST_ACTIONS else ""
     shown = ", ".join(f"{name} {count:,}" for name, count in actions[:MOST_ACTIONS])
     members = community.members
@@ -39,19 +37,6 @@ def community_html(community: Community) -> str:
         + _unmatched(community)
         + _rejects(community)
     )
-
-
-def action_counts(community: Community) -> list[tuple[str, int]]:
-    """Return each action with its number of rows, the most frequent first."""
-    log = community._activity
-    names = log.entries["action"].to_pylist()
-    counts = np.zeros(len(names) + 1, np.int64)
-    for rows in log.blocks():
-        counts += np.bincount(
-            log.codes["action"][rows].astype(np.int64) + 1, minlength=len(names) + 1
-        )  # -1: none
-    found = [(str(name), int(count)) for name, count in zip(names, counts[1:], strict=True) if count]
-    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
 def deals_text(community: Community) -> str:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from leadlight.community.values import CONVERTERS
-from leadlight.errors import InputError, SchemaError, closest
+from leadlight.community.advice import for_unreadable, named, suggested
+from leadlight.community.values import CONVERTERS, Notation
+from leadlight.errors import InputError, SchemaError, closest, warn
 
 Schema = Mapping[str, str]
 Bools = np.ndarray[Any, np.dtype[np.bool_]]
@@ -46,7 +47,7 @@ SCHEMAS: dict[str, Schema] = {
         "account_id": "id",
         "email": "text",
         "email_domain": "text",
-        "role": "text",
+        "role": "role",
         "job_function": "text",
         "consent": "flag",
     },
@@ -60,7 +61,7 @@ SCHEMAS: dict[str, Schema] = {
         "opened_at": "time",
         "closed_at": "time",
         "known_at": "time",
-        "amount": "number",
+        "amount": "money",
     },
     "deal_contacts": {"deal_id": "id", "member_id": "id", "email": "text"},
     "contacts": {
@@ -81,8 +82,23 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 """Columns that must be there, and whose nulls reject the row (an open deal's outcome excepted)."""
 
+_SHARED = frozenset(
+    c
+    for name, schema in SCHEMAS.items()
+    for c in schema
+    if any(c in s for n, s in SCHEMAS.items() if n != name)
+)
+"""Columns of more than one table."""
+
 ALIASES = {"deals": {"company_domain": "domain", "email_domain": "domain"}}
 SAMPLE = 5
+MANY_SHARE = 0.05
+MANY_ROWS = 10
+"""From both on, rows that cannot be used are more than dirt, and a warning says so."""
+
+SHOWN = 3
+MANY_SEEN = 200
+LONGEST = 40
 
 
 @dataclass
@@ -122,6 +138,8 @@ class RowCheck:
         self.name = name
         self.rows = 0
         self.found: dict[tuple[int, str], tuple[int, list[int]]] = {}
+        self.seen: dict[tuple[int, str], list[str]] = {}
+        """Some values that could not be read; none that may hold an address."""
         self.marked: list[tuple[str, Bools]] = []
         """What is wrong with rows of the present batch, each row once."""
 
@@ -135,6 +153,13 @@ class RowCheck:
         self.found[place, reason] = (count + len(at), sample + more)
         self.marked.append((reason, bad))
 
+    def show(self, place: int, reason: str, values: list[pa.Scalar]) -> None:
+        """Keep some different values that could not be read, for the message."""
+        seen = self.seen.setdefault((place, reason), [])
+        for text in dict.fromkeys(str(value) for value in values):
+            if len(seen) < SHOWN and text not in seen and len(text) <= LONGEST and "@" not in text:
+                seen.append(text)
+
     def reasons(self, rows: int) -> NDArray[np.object_]:
         """Return why each row of the present batch was refused, None where it was not."""
         found = np.full(rows, None, object)
@@ -143,13 +168,50 @@ class RowCheck:
         return found
 
     def report(self, rejects: Rejects, strict: bool) -> None:
-        """Hand the counts over; raise for the first instead if `strict`."""
-        for (_, reason), (count, sample) in sorted(self.found.items()):
+        """Hand the counts over; raise for the first instead if `strict`.
+
+        Raises
+        ------
+        InputError
+            If no row of the log can be used.
+
+        Warns
+        -----
+        LeadlightWarning
+            If many rows of a table cannot be used.
+        """
+        for (place, reason), (count, sample) in sorted(self.found.items()):
+            if strict:
+                raise InputError(
+                    f"{count:,} rows of the {self.name} table: {self._told(place, reason)}; the first are rows {sample}."
+                )
             rejects.count(self.name, reason, count, sample, strict)
+        bad = sum(count for count, _ in self.found.values())
+        if self.name == "activity" and bad and bad == self.rows:
+            raise InputError(
+                f"None of the {self.rows:,} rows of the activity table can be used: {self._why()}"
+            )
+        nothing = self.name == "deals" and bad == self.rows > 0
+        if nothing or (bad >= MANY_ROWS and bad > MANY_SHARE * self.rows):
+            warn(f"{bad:,} of {self.rows:,} rows of the {self.name} table cannot be used: {self._why()}")
+
+    def _why(self) -> str:
+        """Return the reasons, the most frequent first, with some values and what to do."""
+        most = sorted(self.found.items(), key=lambda item: -item[1][0])
+        told = [f"{self._told(place, reason)} ({count:,} rows)" for (place, reason), (count, _) in most]
+        return "; ".join(told) + "."
+
+    def _told(self, place: int, reason: str) -> str:
+        """Return a reason with some values, and what to do about them."""
+        seen = self.seen.get((place, reason), [])
+        column = reason.split(maxsplit=1)[0]
+        advice = for_unreadable(column, SCHEMAS[self.name].get(column, ""), seen)
+        shown = f", such as {', '.join(map(repr, seen))}" if seen else ""
+        return f"{reason}{shown}{f': {advice}' if advice else ''}"
 
 
 def canonical(
-    raw: pa.Table, name: str, *, tz: str, rejects: Rejects, strict: bool, save: Save | None = None
+    raw: pa.Table, name: str, *, notation: Notation, rejects: Rejects, strict: bool, save: Save | None = None
 ) -> pa.Table:
     """Return the table with canonical columns and types; columns that it does not know are left out.
 
@@ -162,14 +224,16 @@ def canonical(
     """
     require(raw.column_names, name)
     check = RowCheck(name)
-    table, _ = canonical_batch(raw, check, tz)
+    table, _ = canonical_batch(raw, check, notation)
     check.report(rejects, strict)
     if save is not None and check.marked:
         save(name, 0, raw, check.reasons(raw.num_rows))
     return table
 
 
-def canonical_batch(raw: pa.Table, check: RowCheck, tz: str) -> tuple[pa.Table, dict[str, pa.Array]]:
+def canonical_batch(
+    raw: pa.Table, check: RowCheck, notation: Notation
+) -> tuple[pa.Table, dict[str, pa.Array]]:
     """Return some rows of a table with canonical columns and types, and all columns before bad rows left them.
 
     Each value is read by itself; only an identifier's type depends on the others (see `Kind`).
@@ -185,9 +249,14 @@ def canonical_batch(raw: pa.Table, check: RowCheck, tz: str) -> tuple[pa.Table, 
         values = raw[column].combine_chunks()
         if isinstance(values, pa.ChunkedArray):
             values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
-        converted, unreadable = CONVERTERS[kind](values, tz, f"{name}.{column}")
+        values = notation.in_our_words(values, column)
+        converted, unreadable = CONVERTERS[kind](values, notation, f"{name}.{column}")
         if unreadable.any():
-            check.mark(2 * place, f"{column} cannot be read", unreadable & ~bad)
+            reason = f"{column} cannot be read"
+            check.mark(2 * place, reason, unreadable & ~bad)
+            check.show(
+                2 * place, reason, [values[int(i)] for i in np.flatnonzero(unreadable & ~bad)[:MANY_SEEN]]
+            )
             bad |= unreadable
         if column in REQUIRED[name] and kind != "outcome" and converted.null_count:
             null = converted.is_null().to_numpy(zero_copy_only=False)
@@ -225,24 +294,39 @@ def require(names: list[str], name: str) -> None:
     names = canonical_names(names, name)
     missing = [c for c in REQUIRED[name] if c not in names]
     if missing:
-        hints = ", ".join(f"{c!r}{closest(c, names)}" for c in missing)
+        perhaps = suggested([*missing, *_lacking_besides(names, name)], names, name, _SHARED)
         raise SchemaError(
-            f"The {name} table lacks {hints}; it has {names}. Name your own columns with columns={{canonical: own}}."
+            f"The {name} table lacks {named(missing, names)}; it has {names}."
+            f"{perhaps or ' Name your own columns with columns={canonical: own}.'}"
         )
     if name in ("deal_contacts", "contacts") and not {"member_id", "email"} & set(names):
-        hint = closest("member_id", names)
+        perhaps = suggested(("member_id", "email"), names, name, _SHARED)
         raise SchemaError(
-            f"The {name} table needs member_id{hint} or email to say whom it is about; it has {names}."
+            f"The {name} table needs member_id{closest('member_id', names)} or email to say whom it is about; it has {names}.{perhaps}"
         )
     if name == "deals":
         if not {"opened_at", "closed_at"} & set(names):
             raise SchemaError(
-                "The deals table needs closed_at or opened_at: a deal without a date teaches nothing."
+                "The deals table needs closed_at or opened_at, since a deal without a date teaches nothing; it has "
+                f"{names}.{suggested(('closed_at',), names, name, _SHARED)}"
             )
         if not {"member_id", "account_id", "email", "domain"} & set(names):
+            perhaps = suggested(("email", "domain", "member_id"), names, name, _SHARED)
             raise SchemaError(
-                "The deals table needs one of member_id, account_id, email or domain to find the buyer."
+                "The deals table needs one of member_id, account_id, email or domain to find the buyer, and the name of a "
+                f"company is none of them; it has {names}.{perhaps}"
             )
+
+
+def _lacking_besides(names: list[str], name: str) -> list[str]:
+    """Return what a table of deals needs beside its outcome, so that one message says all."""
+    if name != "deals":
+        return []
+    dated, told = (
+        {"opened_at", "closed_at"} & set(names),
+        {"member_id", "account_id", "email", "domain"} & set(names),
+    )
+    return [*([] if dated else ["closed_at"]), *([] if told else ["email"])]
 
 
 def same_identifiers(tables: dict[str, pa.Table], columns: tuple[str, ...]) -> dict[str, pa.Table]:

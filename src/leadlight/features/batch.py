@@ -51,6 +51,18 @@ class Elsewhere(ABC):
         """Return how often tags were used in `[at - within, at)`, and how often such as are not among `known`."""
 
 
+def _check_actions(plan: Plan, community: Community) -> None:
+    """Raise `InputError` for a log that was read without the names of actions that the plan was made with."""
+    if not plan.own_actions or community.own_actions:
+        return
+    unread = set(plan.own_actions) & set(community.action_counts())
+    if unread:
+        raise InputError(
+            f"The model calls the log's action {min(unread)!r} {plan.own_actions[min(unread)]!r}. Read the log as it was read "
+            f"for training: Community(..., values={{'action': {dict(plan.own_actions)}}})."
+        )
+
+
 def build_features(
     community: Community,
     observations: Observations,
@@ -102,6 +114,7 @@ def build_features(
         plan = plan.compile(community, int(cutoffs.max()) if len(cutoffs) else None)
     if not isinstance(plan, Plan):
         raise InputError(f"plan is a {type(plan).__name__}; give a Plan or a Catalogue.")
+    _check_actions(plan, community)
     codes = community.codes(observations.frame["member_id"])
     values = _checked(out, (len(codes), len(plan.columns)))
     if isinstance(community, Elsewhere):

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leadlight.community import Community
-from leadlight.community.community import check_columns_argument
+from leadlight.community.arguments import check_columns_argument
 from leadlight.community.counting import NOTHING_STATED
 from leadlight.community.matching import Match
 from leadlight.community.reading import Source, open_table
@@ -106,8 +106,8 @@ class SparkCommunity(Elsewhere, Community):
         self._read_totals()
         tables = {"members": members, "deals": deals, "deal_contacts": deal_contacts, "contacts": contacts}
         opened = {n: open_table(t, name=n, columns=columns) for n, t in tables.items() if t is not None}
-        names = {*self.log_on_spark.names, *(c for table in opened.values() for c in table.schema.names)}
-        check_columns_argument(columns, names)
+        held = {name: table.schema.names for name, table in opened.items()}
+        check_columns_argument(columns, {"activity": self.log_on_spark.names, **held})
         super().__init__(
             self._outline(),
             **{name: _renamed(table) for name, table in opened.items()},
@@ -121,6 +121,13 @@ class SparkCommunity(Elsewhere, Community):
             )
         self.repeated_events = repeated
         self.note_rejects("activity", refused)
+
+    def action_counts(self, before: int | None = None) -> dict[str, int]:
+        """Return each action that was known before a time with its number of rows at any, the most frequent first."""
+        known = {
+            action for action, first in self._first_of_action if before is None or first["_known"] < before
+        }
+        return {action: rows for action, rows in self._by_action.items() if action in known}
 
     def _refused(self, strict: bool) -> dict[str, tuple[int, list[int]]]:
         counted = self.log_on_spark.refused.groupBy("refused").count().orderBy("refused").collect()
@@ -143,6 +150,8 @@ class SparkCommunity(Elsewhere, Community):
         if not by_action:
             raise InputError("The activity table has no row that can be used.")
         self.actions = tuple(sorted(row["action"] for row in by_action))
+        counted = sorted((-int(row["rows"]), row["action"]) for row in by_action)
+        self._by_action = {action: -rows for rows, action in counted}
         self._count = sum(int(row["rows"]) for row in by_action)
         codes = self._spark.createDataFrame(list(enumerate(self.actions)), "_action int, action string")
         rows = rows.join(sf.broadcast(codes), "action")

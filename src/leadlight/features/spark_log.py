@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from leadlight.community.reading import CSV, find_files, open_table, renamed
 from leadlight.community.tables import SCHEMAS, RowCheck, canonical_batch, require
+from leadlight.community.values import Notation
 from leadlight.errors import InputError, MissingDependencyError
 from leadlight.features.spark_session import map_in_arrow, quoted
 
@@ -127,7 +128,7 @@ def _convert_rows(nanoseconds: tuple[str, ...], tz: str) -> Convert:
             place = raw.column_names.index(name)
             raw = raw.set_column(place, name, raw[name].cast(pa.timestamp("ns", tz="UTC")))
         check = RowCheck("activity")
-        yield raw, check, canonical_batch(raw, check, tz)[1]
+        yield raw, check, canonical_batch(raw, check, Notation(tz))[1]
 
     return convert
 
@@ -137,7 +138,7 @@ def _convert_files(columns: dict[str, str], tz: str) -> Convert:
         for file in batch.column(0).to_pylist():
             check = RowCheck("activity")
             for raw in open_table(file, name="activity", columns=columns).batches():
-                yield raw, check, canonical_batch(raw, check, tz)[1]
+                yield raw, check, canonical_batch(raw, check, Notation(tz))[1]
 
     return convert
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,19 +16,21 @@ from sklearn.base import BaseEstimator, clone
 from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
 from leadlight.decision import Capacity, Costs, Decision, MissRate, Price, Priced, decision_from
-from leadlight.errors import BundleError, InputError, LeadlightWarning, NotFittedError
+from leadlight.errors import BundleError, InputError, NotFittedError, warn
 from leadlight.estimators import LeadClassifier, PointsScorer
 from leadlight.features import build_features
 from leadlight.kernels.linear import sigmoid
 from leadlight.moments import DAY_US, Moment
 from leadlight.observations import Observations, Windows, population_at
 from leadlight.observations.windows import NOT_LABELLED
+from leadlight.plan import Plan
 from leadlight.qualifier.colleagues import with_colleagues
 from leadlight.qualifier.comparison import select
 from leadlight.qualifier.directions import column_signs
 from leadlight.qualifier.explains import Explains
 from leadlight.qualifier.holdout import drawn_buyers, hold_back
 from leadlight.qualifier.info import model_info
+from leadlight.qualifier.no_deal import why_no_deal
 from leadlight.qualifier.open_windows import with_open_windows
 from leadlight.qualifier.points import ESTIMAND, PointsOnly
 from leadlight.qualifier.profile import profile_of, profiled_rows, summary_of
@@ -38,6 +39,7 @@ from leadlight.qualifier.selection import Selection, choose, contacted, estimand
 from leadlight.qualifier.showing import qualifier_html
 from leadlight.qualifier.sureness import widened
 from leadlight.qualifier.topics import telling_tags
+from leadlight.qualifier.uncounted import uncounted
 from leadlight.runtime import Scorer, load
 from leadlight.runtime.model import Model
 
@@ -166,7 +168,8 @@ class LeadQualifier(Explains, BaseEstimator):
         Warns
         -----
         LeadlightWarning
-            No row is positive: members are ranked by hand-set points and get no probability.
+            No row is positive: members are ranked by hand-set points and get no probability. Or the log calls its actions
+            otherwise than the catalogue.
         """
         decision = self.decision or Capacity()
         whole = observations.labelled()
@@ -185,6 +188,7 @@ class LeadQualifier(Explains, BaseEstimator):
             taught, account_share, colleague = with_colleagues(rows, label)
             share = np.where(taught == 1, 1.0, share)
         self.plan_ = self._catalogue(community, rows, taught).compile(community, int(rows.cutoff_us.max()))
+        self._tell_uncounted(self.plan_, community)
         self.windows_ = observations.windows
         self.trained_until_us_ = _reach(rows) if held is None else _reach(held)
         X = build_features(community, rows, self.plan_)
@@ -226,6 +230,10 @@ class LeadQualifier(Explains, BaseEstimator):
         self.scorer_: Scorer = Scorer(model, self.plan_, info)
         return self
 
+    def _tell_uncounted(self, plan: Plan, community: Community) -> None:
+        if told := uncounted(self.catalogue.name, plan, community):
+            warn(told)
+
     def _base(self) -> LeadClassifier:
         """Return the classifier to fit, with the directions that the behaviours set."""
         base: LeadClassifier = LeadClassifier() if self.classifier is None else clone(self.classifier)
@@ -246,12 +254,7 @@ class LeadQualifier(Explains, BaseEstimator):
     def _fit_points(self, community: Community, observations: Observations, decision: Decision) -> Self:
         """Rank by hand-set points, where there is no deal to learn from."""
         labelled = observations.labelled()
-        seen = (
-            f"{len(observations)} rows, {len(labelled)} of them labelled, none positive; {len(community.deals)} deals are "
-            "matched, see community.matches"
-        )
-        if not len(labelled):
-            seen += "; every label window is still open, a shorter horizon may find some that are not"
+        seen = f"{len(observations)} rows, {len(labelled)} of them labelled, none positive; {why_no_deal(community, observations)}"
         if not len(observations):
             raise InputError("There is no row to learn from or to rank. Use other cutoffs.")
         if isinstance(decision, MissRate):
@@ -262,16 +265,13 @@ class LeadQualifier(Explains, BaseEstimator):
             )
         last = int(observations.cutoff_us.max())
         plan = self.catalogue.compile(community, last)
+        self._tell_uncounted(plan, community)
         if not PointsScorer.from_plan(plan).rules:
             raise InputError(
                 f"No deal to learn from ({seen}), and no behaviour of the catalogue {self.catalogue.name!r} has hand-set "
                 "points to rank by: give points=HandSetPoints(...), or earlier cutoffs with won deals."
             )
-        warnings.warn(
-            f"No deal to learn from: hand-set points, and no probability ({seen}).",
-            LeadlightWarning,
-            stacklevel=3,
-        )
+        warn(f"No deal to learn from: hand-set points, and no probability ({seen}).")
         X = build_features(community, observations, plan)
         points = PointsScorer.from_plan(plan).points_for(X)
         latest = np.sort(points[observations.cutoff_us == last])

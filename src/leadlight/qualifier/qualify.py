@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from leadlight.behaviours import CORPORATE_COMMUNITY, Catalogue
 from leadlight.community import Community
 from leadlight.decision import Capacity, Costs, Decision
-from leadlight.errors import InputError, LeadlightError, LeadlightWarning
+from leadlight.errors import InputError, LeadlightError, warn
 from leadlight.evaluation import Report, evaluate, fit_on_earlier
-from leadlight.moments import Duration, Moment, moment_us
+from leadlight.moments import Duration, Moment, moment_text, moment_us
 from leadlight.observations import Observations, observe, population_at
 from leadlight.qualifier.qualifier import LeadQualifier
 from leadlight.qualifier.scores import Scores
 from leadlight.runtime.showing import paragraph
+
+CHANCE: Final = 0.5
+"""AUC of a list drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Leads:
 
     def __str__(self) -> str:
         judged = (
-            "Too few deals to measure how well this tells." if self.report is None else self.report.sentence
+            "Too few deals to measure how well this tells."
+            if self.report is None
+            else " ".join(filter(None, (self.report.sentence, _caution(self.report))))
         )
         return f"{self.top}\n\n{judged}"
 
@@ -61,8 +66,20 @@ class Leads:
 
     def _repr_html_(self) -> str:
         few = "Too few deals to measure how well this tells."
-        judged = paragraph(few) if self.report is None else self.report._repr_html_()
-        return self.top._repr_html_() + judged
+        if self.report is None:
+            return self.top._repr_html_() + paragraph(few)
+        return self.top._repr_html_() + paragraph(_caution(self.report)) + self.report._repr_html_()
+
+
+def _caution(report: Report) -> str:
+    """Return what to say where later data do not show that the list is better than one drawn at random."""
+    (low, high), auc = report.interval("auc"), report.metric("auc")
+    if not low <= CHANCE:
+        return ""
+    return (
+        f"On later data this ranking is not surely better than chance (AUC {auc:.2f}, {low:.2f} to {high:.2f}; chance is "
+        f"{CHANCE}): look at the deals and the actions before you trust it."
+    )
 
 
 def qualify(
@@ -149,6 +166,13 @@ def qualify(
         report, tested = _judge(qualifier, community, observations, rounds, costs)
     else:
         observations = population_at(community, at_us, seen.windows)
+    if not len(observations):
+        last = int(community.log.time.max()) if len(community.log.time) else None
+        ends = "has no row that can be used" if last is None else f"ends on {moment_text(last)[:10]}"
+        raise InputError(
+            f"Nobody was active within {active_within} before {moment_text(at_us)[:10]}, and the log {ends}: there is "
+            "nobody to rank. Give at= or Community(frozen_at=...) a date within the log; a deal with a wrong date may have moved it."
+        )
     qualifier.fit(community, observations).describe(report=report)
     scores = qualifier.score(community, at_us)
     return Leads(scores.top(top), scores, report, qualifier, observations, tested)
@@ -166,5 +190,5 @@ def _judge(
         earlier, later = fit_on_earlier(unfitted, community, rows)
         return evaluate(earlier, community, later, rounds=rounds, costs=costs), (earlier, later)
     except LeadlightError as error:
-        warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
+        warn(f"The model is not evaluated: {error}")
         return None, None

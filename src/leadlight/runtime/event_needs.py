@@ -42,6 +42,8 @@ class Needs:
         rows at one time, the longest is the newest.
     received_by_domain : tuple of int
         Columns over received rows of the same domain.
+    own_actions : mapping of str to str
+        The source's names of actions to the plan's.
     """
 
     dictionaries: Mapping[str, tuple[str, ...]]
@@ -52,6 +54,7 @@ class Needs:
     tenure: bool
     filled: bool
     received_by_domain: tuple[int, ...]
+    own_actions: Mapping[str, str]
 
 
 _found: Final[dict[int, tuple[weakref.ref[Plan], Needs]]] = {}
@@ -103,4 +106,5 @@ def _needs(plan: Plan) -> Needs:
         tenure="tenure" in operations,
         filled="completeness" in operations,
         received_by_domain=tuple(j for j, c in enumerate(plan.columns) if by_domain.intersection(c.keys)),
+        own_actions=plan.own_actions,
     )

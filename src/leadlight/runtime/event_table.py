@@ -109,6 +109,22 @@ class EventTable:
         return EventTable(self.names, len(at), lambda name: _taken(self.read(name), at))
 
 
+def with_actions(table: EventTable, own: Mapping[str, str]) -> EventTable:
+    """Return a table whose actions have the plan's names, where `own` gives one for the source's."""
+    if not own or "action" not in table.names:
+        return table
+
+    def read(name: str) -> Values:
+        values = table.read(name)
+        if name != "action" or isinstance(values, Lists):
+            return values
+        entries = values.entries if isinstance(values, Repeated) else values
+        ours = [own.get(entry, entry) if isinstance(entry, str) else entry for entry in entries]
+        return Repeated(ours, values.at) if isinstance(values, Repeated) else ours
+
+    return EventTable(table.names, table.rows, read)
+
+
 def _taken(values: Values, at: NDArray[np.int64]) -> Values:
     if isinstance(values, np.ndarray):
         return values[at]

@@ -19,9 +19,9 @@ from leadlight.kernels.log import EncodedLog
 from leadlight.moments import Moment, moment_us
 from leadlight.plan import Plan
 from leadlight.runtime.event_needs import COLUMN_OF, Needs, needs_of
-from leadlight.runtime.event_table import EventTable, Repeated, read_events, spread
+from leadlight.runtime.event_table import EventTable, Repeated, read_events, spread, with_actions
 from leadlight.runtime.fact_columns import codes, filled, ids, in_domain, numbers, tag_codes, times_us
-from leadlight.runtime.facts import as_domain, as_id, as_time_us
+from leadlight.runtime.facts import as_domain, as_id, as_time_us, check_unit
 
 Codes = NDArray[np.int64]
 
@@ -118,7 +118,7 @@ def encode_table(
 ) -> tuple[EncodedLog, Codes, EventInfo]:
     """Encode one member's events that `read_events` has read; else as `encode_events`."""
     facts, needs = member_facts(member), needs_of(plan)
-    rows = select_rows(table, facts)
+    rows = select_rows(with_actions(table, needs.own_actions), facts)
     if at is None and not len(rows):
         raise InputError("There are no events, so there is no latest one; say for which moment with at=.")
     at_us = int(rows.visible.max()) + 1 if at is None else moment_us(at, name="at")
@@ -172,6 +172,8 @@ def select_rows(table: EventTable, facts: Mapping[str, Any]) -> Rows:
         time = visible = None
     if time is None or visible is None:
         time, visible = times(table)
+    if len(time):
+        check_unit(int(time.max()))
     return Rows(table, actor, other, time, visible)
 
 

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from leadlight.runtime.frames import is_null
 
 _DAY_ONLY = re.compile(r"\s*(?:\d{4}-\d{2}-\d{2}|\d{8})\s*")
 _EXACT = 2.0**53
+
+
+_SECONDS: Final = range(900_000_000, 5_000_000_000)
+_MILLISECONDS: Final = range(900_000_000_000, 5_000_000_000_000)
+"""From 1998 on, read as microseconds."""
 
 
 def as_time_us(value: Any, name: str, missing: int | None = None) -> int:
@@ -41,6 +46,17 @@ def as_time_us(value: Any, name: str, missing: int | None = None) -> int:
     day = day or (isinstance(value, date) and not isinstance(value, datetime))
     day = day or (isinstance(value, np.datetime64) and np.datetime_data(value.dtype)[0] in "YMWD")
     return moment_us(value, name=name) + (DAY_US - 1 if day else 0)
+
+
+def check_unit(newest_us: int) -> None:
+    """Raise `InputError` where the newest event happened early in 1970: its time was counted in seconds or milliseconds."""
+    unit = "seconds" if _SECONDS.start <= newest_us < _SECONDS.stop else ""
+    unit = "milliseconds" if _MILLISECONDS.start <= newest_us < _MILLISECONDS.stop else unit
+    if unit:
+        raise InputError(
+            f"The newest event has occurred_at={newest_us}, which as microseconds is early in 1970; it looks like {unit}. "
+            "Give datetimes, ISO text or integer microseconds."
+        )
 
 
 def names_a_day(text: str) -> bool:

@@ -11,7 +11,11 @@ from typing import Any, Final
 
 _CELL: Final = "vertical-align:top;padding:0.2em 0.7em"
 LEFT: Final = f' style="text-align:left;{_CELL}"'
-RIGHT: Final = f' style="text-align:right;font-variant-numeric:tabular-nums;{_CELL}"'
+NAME: Final = f' style="text-align:left;white-space:nowrap;{_CELL}"'
+RIGHT: Final = f' style="text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums;{_CELL}"'
+"""A name, or a number with its interval, stays on one line; the head of a column of numbers need not."""
+
+RIGHT_HEAD: Final = f' style="text-align:right;{_CELL}"'
 
 
 def escaped(value: Any) -> str:
@@ -36,7 +40,7 @@ def paragraph(text: str) -> str:
 def facts(pairs: Mapping[str, Any]) -> str:
     """Return a table of names and values; what is None or empty is left out."""
     rows = [
-        f"<tr><th{LEFT}>{escaped(name)}</th><td{LEFT}>{escaped(value)}</td></tr>"
+        f"<tr><th{NAME}>{escaped(name)}</th><td{LEFT}>{escaped(value)}</td></tr>"
         for name, value in pairs.items()
         if value is not None and value != ""
     ]
@@ -60,7 +64,7 @@ def table(
         The row in bold, from 0; none by default.
     """
     sides = [RIGHT if name in numbers else LEFT for name in head]
-    top = "".join(f"<th{side}>{escaped(name)}</th>" for name, side in zip(head, sides, strict=True))
+    top = "".join(f"<th{RIGHT_HEAD if name in numbers else LEFT}>{escaped(name)}</th>" for name in head)
     body = []
     for place, row in enumerate(rows):
         cells = [escaped(cell) for cell in row]

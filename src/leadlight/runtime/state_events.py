@@ -12,7 +12,7 @@ import numpy as np
 from leadlight.errors import InputError
 from leadlight.kernels.log import EncodedLog
 from leadlight.runtime.event_needs import COLUMN_OF, Needs
-from leadlight.runtime.event_table import read_events, spread
+from leadlight.runtime.event_table import read_events, spread, with_actions
 from leadlight.runtime.events import (
     MEMBER,
     NEVER,
@@ -24,7 +24,7 @@ from leadlight.runtime.events import (
     select_rows,
 )
 from leadlight.runtime.fact_columns import ids
-from leadlight.runtime.facts import as_domain, as_id, as_number, as_tags, as_text, as_time_us
+from leadlight.runtime.facts import as_domain, as_id, as_number, as_tags, as_text, as_time_us, check_unit
 from leadlight.runtime.state_rows import CODED, HeldRows
 
 FURTHEST_US: Final = 1 << 62
@@ -87,9 +87,11 @@ def read_one(event: Mapping[str, Any], facts: Mapping[str, Any], needs: Needs) -
     """
     side = _side(event, facts.get("member_id"))
     action = _text(event.get("action"), "action")
+    action = None if action is None else needs.own_actions.get(action, action)
     if side is None or action is None or "occurred_at" not in event:
         return None
     time = visible = as_time_us(event["occurred_at"], "occurred_at of event 0")
+    check_unit(time)
     if (known := event.get("known_at")) is not None:
         visible = max(time, as_time_us(known, "known_at of event 0", NEVER))
     if not -FURTHEST_US < time <= visible < FURTHEST_US:
@@ -128,7 +130,7 @@ def read_many(events: Any, facts: dict[str, Any], needs: Needs) -> ManyEvents | 
     SchemaError, ColumnTypeError, InputError
         As in `leadlight.runtime.events.encode_events`; or an event lies too far away.
     """
-    table = read_events(events)
+    table = with_actions(read_events(events), needs.own_actions)
     if not len(table):
         return None
     if facts.get("member_id") is None and "member_id" in table.names:

@@ -127,8 +127,24 @@ def read_segment(
 
     Examples
     --------
-    >>> community = read_segment("events.jsonl.gz", deals="deals.csv")  # doctest: +SKIP
-    >>> community.rejects  # doctest: +SKIP
+    >>> import gzip, json, tempfile
+    >>> from pathlib import Path
+    >>> asked = {
+    ...     "type": "track",
+    ...     "event": "Question Asked",
+    ...     "userId": "ann",
+    ...     "timestamp": "2024-03-01T10:00:00Z",
+    ... }
+    >>> visitor = {"type": "page", "anonymousId": "x", "timestamp": "2024-03-01T11:00:00Z"}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "events.jsonl.gz"
+    ...     with gzip.open(path, "wt") as file:
+    ...         print(json.dumps(asked), json.dumps(visitor), sep=chr(10), file=file)
+    ...     community = read_segment(path, actions={"Question Asked": "question"})
+    >>> community
+    Community(1 events of 1 members, 2024-03-01 to 2024-03-01, 0 deals)
+    >>> community.rejects["reason"].tolist()
+    ['a visitor who was never identified']
     """
     if groups not in get_args(Groups):
         raise InputError(f"groups is {groups!r}. Pass one of {', '.join(map(repr, get_args(Groups)))}.")

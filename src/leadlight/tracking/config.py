@@ -36,7 +36,17 @@ class DataConfig:
     deal_contacts: str | None = key(None, "Path or glob of the members whom each deal reached.")
     contacts: str | None = key(None, "Path or glob of the approaches by sales.")
     stackexchange: str | None = key(None, "Folder of a Stack Exchange dump, instead of all above.")
-    columns: dict[str, str] = key({}, "Canonical column to your own, such as `{occurred_at: timestamp}`.")
+    columns: dict[str, str] = key(
+        {}, "Canonical column to your own, such as `{occurred_at: timestamp, deals.email: Contact Email}`."
+    )
+    values: dict[str, dict[str, str]] = key(
+        {}, "What words mean, such as `{action: {topic_viewed: view}, outcome: {Proposal: open}}`."
+    )
+    day_first: bool | None = key(
+        None,
+        "Order of dates such as 03/04/2025: false: the month first, true: the day. null: they cannot be read.",
+    )
+    tag_separator: str | None = key(None, "What stands between tags in one text (default: | or ;).")
     match: Literal["email", "domain", "id"] = key("email", "How deals without identifiers find their member.")
     tz: str = key("UTC", "Zone of timestamps that name none.")
     engine: Literal["local", "spark"] = key(

@@ -75,7 +75,19 @@ def open_community(data: DataConfig) -> Community:
             "Give --community FOLDER, --activity FILE or --stackexchange FOLDER, or data.community in the configuration."
         )
     options: dict[str, Any] = {"columns": data.columns, "tz": data.tz, "match": data.match}
-    return _on_spark(paths, options) if data.engine == "spark" else Community(**paths, **options)
+    notation: dict[str, Any] = {
+        "values": data.values,
+        "day_first": data.day_first,
+        "tag_separator": data.tag_separator,
+    }
+    if data.engine != "spark":
+        return Community(**paths, **options, **notation)
+    if any(value not in (None, {}) for value in notation.values()):
+        raise InputError(
+            "The spark engine reads neither data.values nor data.day_first nor data.tag_separator; write the log with our "
+            "words and ISO dates first."
+        )
+    return _on_spark(paths, options)
 
 
 def _on_spark(paths: dict[str, Any], options: dict[str, Any]) -> Community:
