@@ -80,6 +80,7 @@ def test_flags_go_before_the_file_and_set_before_flags(data, tmp_path, capsys, m
     [
         (["train", "--set", "labels.horizn=3d"], "did you mean 'horizon'?"),
         (["train", "--config", "none.yaml"], "none.yaml"),
+        (["train", "--tune", "--set", "tuning.storage=nosuch://x"], "tuning.storage"),
         (["monitor", "--model", "none", "--community", "DATA"], "none"),
         (["rollback", "--tracking-uri", "sqlite:///empty.db"], "no champion"),
     ],

@@ -104,6 +104,20 @@ def test_the_classifier_takes_scikit_learns_booster(rows):
     assert model.weights_[1:3] == (0, 0)
 
 
+@pytest.mark.parametrize("known", ["nothing", "what weighs nothing"])
+def test_scikit_learns_booster_takes_a_column_without_a_value(rows, known):
+    X, y, weight = rows
+    X, weight = X.copy(), weight.copy()
+    X[:, 2] = np.nan
+    if known != "nothing":
+        X[0, 2], weight[0] = 7.0, 0.0
+    grower = HistGrower(X, y, weight, tree_settings(100, len(y), 4), 0)
+    grower.grow(4)
+    late = np.vstack([X, np.zeros((1, 4)), np.full((1, 4), 1e9)])
+    assert np.array_equal(margin(grower.trees(), late), grower.margin(late))
+    assert not (grower.trees().feature == 2).any()
+
+
 def test_growing_stops_once_more_trees_are_worse():
     asked = []
 

@@ -16,7 +16,7 @@ from tests.qualifier.searched import ASKS, RIDGES, formula, plain
 
 import leadlight
 from leadlight import Behaviour, Catalogue, Count, LeadClassifier, LeadQualifier, PointsScorer
-from leadlight.errors import InputError
+from leadlight.errors import InputError, LeadlightWarning
 from leadlight.moments import DAY_US
 from leadlight.qualifier import tune
 from leadlight.qualifier.tuning.windows import Judge, Window, validation_windows
@@ -116,9 +116,54 @@ def test_a_study_that_is_done_fits_nothing_more(asking, bought, fits, tmp_path):
     url = f"sqlite:///{tmp_path / 'tuning.db'}"
     first = tune(plain(), asking, bought, trials=3, space=RIDGES, storage=url)
     fits.clear()
-    again = tune(plain(), asking, bought, trials=2, space=RIDGES, storage=url)
+    again = tune(plain(), asking, bought, trials=3, space=RIDGES, storage=url)
     assert not fits
+    assert (first.resumed, again.resumed) == (0, 4)
     pd.testing.assert_frame_equal(again.trials, first.trials)
+
+
+def test_what_a_study_holds_beyond_the_trials_asked_for_is_left_aside(asking, bought, fits, tmp_path):
+    tune(plain(), asking, bought, trials=6, space=RIDGES, storage=tmp_path / "tuning.db")
+    few = tune(plain(), asking, bought, trials=2, space=RIDGES)
+    found = tune(plain(), asking, bought, trials=2, space=RIDGES, storage=tmp_path / "tuning.db")
+    pd.testing.assert_frame_equal(found.trials, few.trials)
+    assert found.sentence == few.sentence
+    assert len(found.attempts) == 3
+
+
+def test_a_study_without_a_name_is_named_by_what_it_is_of(asking, bought, fits, tmp_path):
+    options = {"trials": 1, "space": FOLDS, "storage": tmp_path / "tuning.db", "study": None}
+    first = tune(plain(), asking, bought, **options)
+    other = tune(plain(), asking, bought.take(np.arange(len(bought) - 1)), **options)
+    again = tune(plain(), asking, bought, **options)
+    assert first.study == again.study != other.study
+    assert (first.resumed, other.resumed, again.resumed) == (0, 0, 2)
+
+
+def test_it_tells_how_many_trials_are_done(asking, bought, fits, tmp_path):
+    seen = []
+    options = {"space": RIDGES, "storage": tmp_path / "tuning.db", "watch": lambda *now: seen.append(now)}
+    tune(plain(), asking, bought, trials=2, **options)
+    tune(plain(), asking, bought, trials=3, **options)
+    assert seen == [(0, 2), (1, 2), (2, 2), (3, 3)]
+
+
+def test_attempts_are_all_that_was_run_also_what_died(asking, bought, fits, tmp_path, monkeypatch):
+    options = {"trials": 5, "space": RIDGES, "storage": tmp_path / "tuning.db"}
+    with monkeypatch.context() as patch:
+        interrupted_at(3 * 3 + 1, patch)  # in the second window of the third trial
+        assert tune(plain(), asking, bought, **options).interrupted
+    found = tune(plain(), asking, bought, **options)
+    assert not found.interrupted
+    assert [a.trial for a in found.attempts] == [0, 1, 2, 3, 3, 4, 5]
+    assert found.attempts[3].state == "died"
+    assert found.attempts[3].windows == 1
+    kept = [a for a in found.attempts if a.state != "died"]
+    assert [a.state for a in kept] == found.trials["state"].tolist()
+    assert all(a.seconds >= 0 and a.started.utcoffset().total_seconds() == 0 for a in found.attempts)
+    for attempt, (_, row) in zip(kept[1:], found.trials.iloc[1:].iterrows(), strict=True):
+        assert attempt.params == {name: row[name] for name in RIDGES}
+        assert attempt.windows == row["windows"]
 
 
 def test_a_study_does_not_go_on_with_something_else(asking, bought, fits, tmp_path):
@@ -194,6 +239,48 @@ def test_a_setting_that_comes_again_is_not_fitted_again(asking, bought, fits):
     assert len(fits) == 3 * 3
     assert found["state"].value_counts().to_dict() == {"repeat": 4, "complete": 2, "default": 1}
     assert found.groupby("n_folds")["log_loss"].nunique().eq(1).all()
+
+
+def refusing(monkeypatch, error, folds):
+    """Let fits with so many folds fail."""
+    usual = Window.probability
+
+    def probability(window, classifier):
+        if classifier.n_folds == folds:
+            raise error
+        return usual(window, classifier)
+
+    monkeypatch.setattr(Window, "probability", probability)
+
+
+def test_a_setting_that_cannot_be_fitted_is_left_out_and_not_tried_again(
+    asking, bought, fits, tmp_path, monkeypatch
+):
+    refusing(monkeypatch, ValueError("no"), 2)
+    options = {"trials": 4, "space": {"n_folds": [2, 3]}, "storage": tmp_path / "tuning.db"}
+    with pytest.warns(LeadlightWarning, match=r"for it failed: n_folds=2 \(ValueError: no\)"):
+        found = tune(plain(), asking, bought, **options)
+    assert found.trials["state"].value_counts()[["default", "failed", "complete"]].tolist() == [1, 1, 1]
+    assert "1 setting left out that could not be fitted" in found.sentence
+    fits.clear()
+    again = tune(plain(), asking, bought, **options)
+    assert not fits
+    assert again.sentence == found.sentence
+    pd.testing.assert_frame_equal(again.trials, found.trials)
+
+
+@pytest.mark.parametrize(("error", "folds"), [(ValueError("no"), 5), (MemoryError(), 2), (OSError(), 2)])
+def test_where_the_default_or_the_machine_fails_the_search_ends_and_goes_on_later(
+    asking, bought, fits, tmp_path, monkeypatch, error, folds
+):
+    options = {"trials": 4, "space": {"n_folds": [2, 3]}, "storage": tmp_path / "tuning.db"}
+    with monkeypatch.context() as patch:
+        refusing(patch, error, folds)
+        with pytest.raises(type(error)):
+            tune(plain(), asking, bought, **options)
+    found = tune(plain(), asking, bought, **options)
+    whole = tune(plain(), asking, bought, **{**options, "storage": None})
+    pd.testing.assert_frame_equal(found.trials, whole.trials)
 
 
 def test_what_is_worse_than_most_after_a_window_is_pruned(asking, bought, fits):

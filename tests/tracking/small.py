@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pandas as pd
 import leadlight as ll
 from leadlight.behaviours import Behaviour, Catalogue, Count, Recency, Visits
 from leadlight.plan import HandSetPoints
+from leadlight.qualifier import Tuning
+from leadlight.qualifier.tuning import Attempt
 from leadlight.tracking.config import TrainConfig
 from leadlight.tracking.inputs import catalogues
 
@@ -91,3 +94,15 @@ def job(folder: Path, overrides: dict[str, Any]) -> TrainConfig:
     }
     lines = [f"{k}={yaml.safe_dump(v, default_flow_style=True).splitlines()[0]}" for k, v in given.items()]
     return TrainConfig.of(SMALL_JOB, lines)
+
+
+def made_up(trials: int) -> Tuning:
+    """Return a tuning that kept its default; of so many trials the last was pruned."""
+    nan, at = float("nan"), datetime(2026, 1, 1, tzinfo=UTC)
+    states = ["default", *["complete"] * (trials - 1), "pruned"]
+    table = pd.DataFrame({"state": states, "n_folds": 5})
+    for name in ("log_loss", "average_precision", "gain", "low", "high"):
+        table[name] = [*[0.1] * trials, nan]
+    attempts = tuple(Attempt(k, state, {"n_folds": 5}, 0.5, 2, at, 1.5) for k, state in enumerate(states))
+    gain = (0.1, -0.1, 0.3)
+    return Tuning(ll.LeadClassifier(), False, "The default is kept.", gain, table, table, attempts=attempts)

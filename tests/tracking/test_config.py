@@ -68,6 +68,16 @@ def test_every_key_can_be_overridden(name):
         ("decision.kind=miss_rate", "needs decision.at_most"),
         ("decision.cost_call=3", "together"),
         ("tracking.patience=0", "more than 0"),
+        ("tuning.trails=3", "no key 'tuning.trails' (did you mean 'trials'?)"),
+        ("tuning.trials=0", "tuning.trials is 0; give 1 or more"),
+        ("tuning.rounds=5", "tuning.rounds is 5; give 100 or more"),
+        ("tuning.embargo=9x", "tuning.embargo is '9x'"),
+        ("tuning.space={rigde: [0.1]}", "did you mean 'ridge'?"),
+        ("tuning.space={ridge: 0.1}", "tuning.space is 0.1; give a list of"),
+        ("tuning.space={ridge: []}", "tuning.space.ridge is empty"),
+        ("tuning.space={ridge: {low: 0.1, hgih: 1.0}}", "no key 'tuning.space.ridge.hgih' (did you mean 'high'?)"),
+        ("tuning.space={ridge: {low: 1.0, high: 0.1}}", "0 < low < high"),
+        ("tuning.space={ridge: {low: 1.0}}", "0 < low < high"),
         ("labels.horizon", "write KEY=VALUE"),
         ("bundle.name=x", "no keys below it"),
         ("bundle=[", "no YAML"),
@@ -111,6 +121,33 @@ def test_the_digest_is_of_what_decides_the_model():
     same = TrainConfig.of(None, ["tracking.run_name=a", "bundle=b", "evaluation.rounds=5"])
     assert same.digest == TrainConfig().digest
     assert TrainConfig.of(None, ["labels.horizon=91d"]).digest != same.digest
+
+
+def test_a_search_decides_the_model_and_where_it_is_kept_does_not():
+    tuned = TrainConfig.of(None, ["tuning.enabled=true"])
+    assert TrainConfig.of(None, ["tuning.trials=9"]).digest == TrainConfig().digest != tuned.digest
+    assert TrainConfig.of(None, ["tuning.enabled=true", "tuning.trials=9"]).digest != tuned.digest
+    assert TrainConfig.of(None, ["tuning.enabled=true", "tuning.storage=a.db"]).digest == tuned.digest
+
+
+def test_a_space_is_taken_as_tune_takes_it():
+    from leadlight.tracking.tuning import space_of
+
+    text = "tuning.space={ridge: {low: 0.01, high: 1}, n_folds: [3, 5], calibration: [sigmoid, null]}"
+    found = TrainConfig.of(yaml.safe_load(TrainConfig.of(None, [text]).to_yaml())).tuning
+    expected = {"ridge": (0.01, 1.0), "n_folds": [3, 5], "calibration": ["sigmoid", None]}
+    assert space_of(found) == expected
+    assert space_of(TrainConfig().tuning) is None
+
+
+def test_what_can_be_tuned_are_parameters_of_the_classifier():
+    from typing import get_args
+
+    from leadlight import LeadClassifier
+    from leadlight.qualifier.tuning import SPACE
+    from leadlight.tracking.config import Tunable
+
+    assert set(SPACE) <= set(get_args(Tunable)) <= set(LeadClassifier().get_params())
 
 
 def test_parameters_hold_no_tracking_address():

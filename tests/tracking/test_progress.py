@@ -28,6 +28,17 @@ def test_a_log_gets_one_plain_line_a_step():
     assert [line.split(" (")[0] for line in lines] == ["[1/2] reading", "[2/2] fitting"]
 
 
+def test_a_step_can_say_how_far_it_is():
+    log, terminal = io.StringIO(), Terminal()
+    for stream, show in ((log, True), (terminal, True), (io.StringIO(), False)):
+        with Progress(1, stream=stream, show=show) as progress:
+            progress.step("tuning")
+            progress.say("trial 3 of 9")
+    assert log.getvalue().splitlines()[1].startswith("      trial 3 of 9 (at ")
+    assert "trial 3 of 9" in terminal.getvalue()
+    assert stream.getvalue() == ""
+
+
 def test_a_terminal_gets_a_bar_that_is_rewritten():
     text = run(Terminal())
     assert "\r" in text

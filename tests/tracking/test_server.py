@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 
 import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
 from tests.tracking.server import ask, scoring_server, tracking_server
-from tests.tracking.small import job
+from tests.tracking.small import job, made_up
 
 import leadlight as ll
 from leadlight.errors import LeadlightWarning
-from leadlight.tracking import monitor, promote, sync, train
+from leadlight.tracking import log_run, monitor, promote, sync, train
 from leadlight.tracking.pending import find
-from leadlight.tracking.sending import Sender
+from leadlight.tracking.sending import Sender, Timed
 
 AT = "2025-03-01"
 
@@ -116,3 +117,45 @@ def test_train_promote_serve_lose_the_server_sync(  # noqa: PLR0915  one story, 
             qualifier, community, log=True, beside=tmp_path / "watch", tracking_uri=uri, rounds=20
         )
         assert client.get_run(watched.run.run_id).data.tags["advice"] == watched.advice
+
+
+@pytest.mark.slow
+def test_fifty_trials_are_cheap_and_each_is_there_once_when_the_server_died_among_them(
+    small_community, tmp_path, monkeypatch
+):
+    asked = {"tracking.enabled": False, "evaluation.enabled": False}
+    done = train(job(tmp_path, asked), community=small_community, show_progress=False)
+    server, tuning = tracking_server(tmp_path), made_up(50)
+    common = {"bundle": done.bundle, "tracking_uri": f"http://127.0.0.1:{server.port}", "patience": 120.0}
+    with server:
+        seconds = []
+        for some in (None, None, tuning):  # the first imports MLflow and makes the experiment
+            began = time.monotonic()
+            assert not log_run(done.qualifier, tuning=some, **common).pending
+            seconds.append(time.monotonic() - began)
+        print(
+            f"logging a run: first {seconds[0]:.1f} s, then {seconds[1]:.1f} s, with 50 trials {seconds[2]:.1f} s"
+        )
+        assert seconds[2] - seconds[1] < 10
+
+        real, made = Timed.__getattr__, []
+
+        def dying(self, name):
+            made.append(name)
+            if made.count("create_run") == 20 and server.process is not None:
+                server.kill()
+            return real(self, name)
+
+        monkeypatch.setattr(Timed, "__getattr__", dying)
+        with pytest.warns(LeadlightWarning, match="did not take the run"):
+            lost = log_run(done.qualifier, tuning=tuning, run_name="lost", **common)
+        monkeypatch.undo()
+        server.start()
+        (sent,) = sync(tmp_path)
+        assert (sent.problem, sent.run.run_id) == ("", lost.run_id)
+        client = MlflowClient(tracking_uri=common["tracking_uri"])
+        experiment = client.get_experiment_by_name("leadlight").experiment_id
+        below = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{lost.run_id}'")
+        names = [run.info.run_name for run in below if run.info.run_name.startswith("trial")]
+        assert len(names) == len(set(names)) == 51
+        assert {run.info.status for run in below} == {"FINISHED"}

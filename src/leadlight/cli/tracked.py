@@ -50,10 +50,14 @@ def train(arguments: argparse.Namespace) -> int:
         values["tracking"]["enabled"] = False
     if arguments.no_evaluation:
         values["evaluation"]["enabled"] = False
+    if arguments.tune:
+        values["tuning"]["enabled"] = True
     done = run_job(values, overrides=arguments.set, show_progress=not arguments.quiet)
     qualifier = done.qualifier
     print(f"{done.community}\n{done.observations}\n{qualifier.decision_.describe(qualifier.threshold_)}")
     print(f"{qualifier.decision_report_}\n{qualifier.estimand_}.")
+    if done.tuning is not None:
+        print(done.tuning)
     if done.report is not None:
         print(f"\n{done.report}\n\n{done.report.audit}\n")
     print(f"Saved {done.bundle}, version {qualifier.scorer_.version}")

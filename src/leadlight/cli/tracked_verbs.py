@@ -50,6 +50,11 @@ def add_train(verbs: Any, verb: Verb, tables: Tables) -> None:
     parser.add_argument(
         "--no-evaluation", action="store_true", help="fit only; half the time, and no figures"
     )
+    parser.add_argument(
+        "--tune",
+        action="store_true",
+        help="look for better parameters first; keep the default unless they surely gain",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
     _mlflow(parser, log=True)
 

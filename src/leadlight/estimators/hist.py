@@ -20,7 +20,9 @@ class HistGrower:
     """A HistGradientBoostingClassifier that can be grown further; see `leadlight.estimators.forest.Grower`."""
 
     def __init__(self, X: Values, y: Values, weight: Values, settings: dict[str, Any], seed: int) -> None:
-        self._rows = X, y, weight
+        known = (np.isfinite(X) & (weight > 0)[:, None]).any(axis=0)
+        # scikit-learn 1.9 cannot bin a column without a value. A constant one is not split either.
+        self._rows = X if known.all() else np.where(known, X, 0.0), y, weight
         self.booster = HistGradientBoostingClassifier(
             learning_rate=settings["learning_rate"],
             max_leaf_nodes=settings["num_leaves"],

@@ -268,12 +268,25 @@ test_counts.__test__ = False  # type: ignore[attr-defined]
 def fit_on_earlier(
     qualifier: Any, community: Community, rows: Observations, embargo: Duration | None = None
 ) -> tuple[Any, Observations]:
-    """Fit a clone on rows whose windows end before the last three tenths of the cutoffs begin, or soon after.
+    """Fit a clone on the earlier rows of `earlier_and_later`; return it, and the later rows to judge it on."""
+    train, test = earlier_and_later(rows, embargo)
+    return clone(qualifier).fit(community, train), test
+
+
+def earlier_and_later(
+    rows: Observations, embargo: Duration | None = None
+) -> tuple[Observations, Observations]:
+    """Split labelled rows where the last three tenths of the cutoffs begin, or soon after.
 
     Returns
     -------
-    qualifier, test
-        The fitted clone, and the later rows to judge it on.
+    train, test
+        Rows whose windows end by the first cutoff of the test, as they were known then; and the later rows.
+
+    Raises
+    ------
+    InputError
+        There are fewer than four cutoffs, or no row that is mature by then.
     """
     rows = rows.labelled()
     cutoffs = np.unique(rows.cutoff_us)
@@ -285,8 +298,7 @@ def fit_on_earlier(
     later = cutoffs[int(len(cutoffs) * 0.7) :]
     mature = later[cutoffs[0] + held <= later]
     start = int(mature[0] if len(mature) else later[0])
-    train, test = rows.split(start, start, embargo=embargo)
-    return clone(qualifier).fit(community, train), test
+    return rows.split(start, start, embargo=embargo)
 
 
 def check_later(qualifier: Any, test: Observations) -> None:

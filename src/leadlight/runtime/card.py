@@ -165,6 +165,9 @@ def _data(info: Mapping[str, Any]) -> list[str]:
         )
     if info.get("selection") in _SELECTION:
         facts.append(_SELECTION[info["selection"]])
+    tuning = info.get("tuning")
+    if isinstance(tuning, Mapping) and isinstance(tuning.get("why"), str):
+        facts.append(f"tuning: {_plain(tuning['why'])}")
     facts.append("simulated" if info["simulated"] else "from a real community")
     if info["data_fingerprint"]:
         facts.append(f"fingerprint {_code(info['data_fingerprint'])}")

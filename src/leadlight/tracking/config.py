@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from leadlight.errors import InputError
+from leadlight.errors import InputError, closest
 from leadlight.moments import duration_us, moment_us
 from leadlight.tracking.settings import as_yaml, build, key, read_yaml, section, walk, with_overrides
 
 CatalogueName = Literal["corporate", "question", "candidate"]
 Baseline = Literal["points", "recency", "logistic", "lightgbm", "random"]
+Tunable = Literal["blend", "booster", "calibration", "n_folds", "ridge"]
+Choice = bool | int | float | str | None
 DURATION = "a duration such as 90d"
 
 
@@ -97,6 +99,53 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class TuningConfig:
+    """Whether the job looks for better parameters first."""
+
+    enabled: bool = key(
+        False,
+        "Look for parameters that lose less than those of `model`, on the training period alone; keep these unless others "
+        "surely do. Needs `leadlight[tune]`.",
+    )
+    trials: int = key(30, "Settings to judge beside those of `model`; each is a child run.")
+    windows: int = key(3, "Validation windows within the training period, each with training rows before it.")
+    embargo: str | None = key(
+        None,
+        "Between training rows and the window that judges them (default, and the least: gap and horizon).",
+        words=f"{DURATION} or null",
+    )
+    rounds: int = key(500, "Bootstrap draws of accounts.")
+    seed: int = key(0, "Seed of the search.")
+    space: dict[Tunable, tuple[Choice, ...] | dict[str, float]] = key(
+        {},
+        "What is tried, such as `{ridge: {low: 0.01, high: 1.0}, n_folds: [3, 5]}` (default: blend, booster, n_folds and ridge).",
+        words="parameters with a list of choices, or low and high of a range on the log scale",
+    )
+    storage: str | None = key(
+        None,
+        "Where trials are kept as they finish, a SQLite file or a URL (default: the bundle's name with `.tuning.db`). A job that "
+        "was interrupted goes on from there.",
+    )
+
+    def check(self) -> None:
+        """Raise `InputError` where a value cannot be used."""
+        for name, least in (("trials", 1), ("windows", 1), ("rounds", 100), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"tuning.{name} is {getattr(self, name)}; give {least} or more.")
+        if self.embargo is not None:
+            duration_us(self.embargo, name="tuning.embargo", zero=True)
+        for name, values in self.space.items():
+            if isinstance(values, dict):
+                for part in set(values) - {"low", "high"}:
+                    near = closest(part, ("low", "high")) or "; a range has low and high"
+                    raise InputError(f"There is no key 'tuning.space.{name}.{part}'{near}.")
+                if len(values) != 2 or not 0 < values["low"] < values["high"]:
+                    raise InputError(f"tuning.space.{name} is {values}; give low and high, 0 < low < high.")
+            elif not values:
+                raise InputError(f"tuning.space.{name} is empty; give choices.")
+
+
+@dataclass(frozen=True)
 class DecisionConfig:
     """From probability to `qualified`."""
 
@@ -162,6 +211,7 @@ class TrainConfig:
     )
     labels: LabelsConfig = section(LabelsConfig, "Which rows there are, and what counts as a yes.")
     model: ModelConfig = section(ModelConfig, "What is learned.")
+    tuning: TuningConfig = section(TuningConfig, "Whether the job looks for better parameters first.")
     decision: DecisionConfig = section(DecisionConfig, "From probability to `qualified`.")
     evaluation: EvaluationConfig = section(
         EvaluationConfig, "How the job judges itself before it fits on everything."
@@ -212,6 +262,7 @@ class TrainConfig:
         needs = {"costs": "cost_call", "miss_rate": "at_most"}.get(self.decision.kind)
         if needs is not None and getattr(self.decision, needs) is None:
             raise InputError(f"decision.kind is {self.decision.kind!r}, which needs decision.{needs}.")
+        self.tuning.check()
         if self.evaluation.rounds < 0:
             raise InputError(f"evaluation.rounds is {self.evaluation.rounds}; give 0 or more.")
         if not self.tracking.patience > 0:
@@ -223,11 +274,13 @@ class TrainConfig:
         return plain
 
     def flat(self) -> dict[str, str]:
-        """Return every key but those of `tracking` as one line of YAML, by dotted name."""
+        """Return every key but those of `tracking` and `tuning.storage` as one line of YAML, by dotted name."""
         found: dict[str, str] = {}
         for name, value in self.to_dict().items():
             inner = value.items() if isinstance(value, dict) else ()
             found |= {f"{name}.{k}": as_yaml(v) for k, v in inner if name != "tracking"}
+        # Like the address of a tracking server, it may hold a password.
+        del found["tuning.storage"]
         return found
 
     def to_yaml(self) -> str:
@@ -239,8 +292,10 @@ class TrainConfig:
 
     @property
     def digest(self) -> str:
-        """Sha256 of what decides the model: data, labels, model and decision."""
+        """Sha256 of what decides the model: data, labels, model, decision, and the tuning where there is one."""
         plain = {n: v for n, v in self.to_dict().items() if n in ("data", "labels", "model", "decision")}
+        if self.tuning.enabled:
+            plain["tuning"] = {n: v for n, v in self.to_dict()["tuning"].items() if n != "storage"}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 

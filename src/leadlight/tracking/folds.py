@@ -70,6 +70,7 @@ def fold_runs(qualifier: LeadQualifier) -> list[dict[str, Any]]:
                 "name": f"fold {number}",
                 "parameters": {"fold": str(number)},
                 "metrics": as_metrics(metrics),
+                "tags": {"leadlight.kind": "fold"},
             }
         )
     return found

@@ -12,13 +12,14 @@ from leadlight.tracking.folds import fold_runs
 from leadlight.tracking.pictures import files_of
 from leadlight.tracking.record import Record, as_metrics, as_parameters, as_table
 from leadlight.tracking.surroundings import environment_file, environment_of
+from leadlight.tracking.trials import kept, trial_runs, tuning_metrics, tuning_parameters, tuning_tables
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from leadlight.evaluation import Report
     from leadlight.observations import Observations
-    from leadlight.qualifier import LeadQualifier, Scores
+    from leadlight.qualifier import LeadQualifier, Scores, Tuning
 
 
 def gather(
@@ -27,6 +28,7 @@ def gather(
     report: Report | None,
     scores: Scores | None,
     observations: Observations | None,
+    tuning: Tuning | None,
     config: Mapping[str, str],
     config_text: str,
     parameters: Mapping[str, Any],
@@ -47,7 +49,8 @@ def gather(
     from leadlight.qualifier import deal_parts
 
     info = qualifier.scorer_.info
-    own = _parameters(qualifier, report) | {f"config.{n}": v for n, v in config.items()}
+    own = _parameters(qualifier, report) | tuning_parameters(tuning)
+    own |= {f"config.{n}": v for n, v in config.items()}
     again = sorted(set(own) & {str(name) for name in parameters})
     if again:
         raise InputError(
@@ -64,7 +67,7 @@ def gather(
     return Record(
         model_digest=qualifier.scorer_.digest,
         parameters=as_parameters(own | dict(parameters)),
-        metrics=_metrics(info["metrics"], report) | as_metrics(measured),
+        metrics=_metrics(info["metrics"], report) | tuning_metrics(tuning) | as_metrics(measured),
         tags={
             **tags,
             "leadlight.kind": "training",
@@ -73,23 +76,25 @@ def gather(
             "model_version": qualifier.scorer_.version,
             "trained_until": moment_text(info["windows"]["trained_until_us"]),
             **({"audit": "clean" if report.audit.clean else "flagged"} if report and report.audit else {}),
+            **({} if tuning is None else {"tuning": kept(tuning)}),
             "mlflow.source.name": "leadlight",
-            "mlflow.note.content": _description(qualifier, report, note),
+            "mlflow.note.content": _description(qualifier, report, tuning, note),
         },
-        tables=_tables(report, observations, moved_by),
+        tables=_tables(report, observations, moved_by) | tuning_tables(tuning),
         datasets=_datasets(qualifier, report, observations),
-        children=fold_runs(qualifier),
+        children=fold_runs(qualifier) + trial_runs(tuning),
         files=files,
         **where,
     )
 
 
-def _description(qualifier: LeadQualifier, report: Report | None, note: str) -> str:
+def _description(qualifier: LeadQualifier, report: Report | None, tuning: Tuning | None, note: str) -> str:
     """Return what a reader of the run has to know first, Markdown."""
     said = [note] if note else []
     if report is not None:
         said.append(f"**{report.sentence}**")
     said += [qualifier.scorer_.info["decision"]["text"], f"{qualifier.scorer_.estimand}."]
+    said += [] if tuning is None else [tuning.sentence]
     if report is not None and report.audit is not None:
         said.append(str(report.audit))
     if report is not None:

@@ -39,6 +39,14 @@ class Progress:
             self._stream.flush()
         self.done += 1
 
+    def say(self, text: str) -> None:
+        """Say how far the step is."""
+        if self._bar is not None:
+            self._bar.set_description(text)
+        elif self._show:
+            self._stream.write(f"      {text} (at {time.monotonic() - self._began:.1f} s)\n")
+            self._stream.flush()
+
     def __enter__(self) -> Self:
         return self
 

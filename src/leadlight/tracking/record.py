@@ -39,7 +39,8 @@ class Record:
     datasets : list of dict
         name, digest, context, schema, profile (the last two JSON).
     children : list of dict
-        Runs below this one: name, parameters, metrics.
+        Runs below this one: name, parameters, metrics; also tags, status, started_ms and ended_ms where they are not the
+        run's own.
     registered_model : str or None
         Gets a version, and the alias `challenger`.
     files : dict of str to bytes

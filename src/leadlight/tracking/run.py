@@ -18,7 +18,7 @@ from leadlight.tracking.sending import PATIENCE_S
 if TYPE_CHECKING:
     from leadlight.evaluation import Report
     from leadlight.observations import Observations
-    from leadlight.qualifier import LeadQualifier, Scores
+    from leadlight.qualifier import LeadQualifier, Scores, Tuning
     from leadlight.tracking.config import TrainConfig
 
 
@@ -28,6 +28,7 @@ def log_run(
     report: Report | None = None,
     scores: Scores | None = None,
     observations: Observations | None = None,
+    tuning: Tuning | None = None,
     bundle: str | os.PathLike[str],
     tracking_uri: str = "sqlite:///mlflow.db",
     experiment: str = "leadlight",
@@ -61,6 +62,8 @@ def log_run(
         For the page; only their totals enter it.
     observations : Observations, optional
         The training rows: counts per cutoff.
+    tuning : Tuning, optional
+        From `tune`: what was decided, and each trial as a child run.
     bundle : path
         Where the model is saved, a folder or a .zip; saved here first if nothing is.
     tracking_uri : str
@@ -122,6 +125,7 @@ def log_run(
         report=report,
         scores=scores,
         observations=observations,
+        tuning=tuning,
         config={} if config is None else config.flat(),
         config_text="" if config is None else _shown(config),
         parameters=parameters or {},

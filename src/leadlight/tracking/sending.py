@@ -61,7 +61,7 @@ class Sender:
             client = MlflowClient(tracking_uri=record.tracking_uri, registry_uri=record.tracking_uri)
             timed = Timed(client, until, self._patience)
             experiment = self._experiment(timed)
-            self.run_id = self._run(timed, experiment, {}, record.run_name, record.record_id)
+            self.run_id = self._run(timed, experiment)
             try:
                 uri = self._fill(timed, client, experiment, self.run_id)
                 timed.set_terminated(self.run_id, "FINISHED", end_time=record.ended_ms)
@@ -86,16 +86,17 @@ class Sender:
                     raise
         return str(found.experiment_id)
 
-    def _run(self, client: Any, experiment: str, tags: dict[str, str], name: str | None, record: str) -> str:
-        """Return the run of a record, made unless it is there."""
-        there = client.search_runs([experiment], f"tags.`{RECORD_TAG}` = '{record}'", max_results=1)
+    def _run(self, client: Any, experiment: str) -> str:
+        """Return the record's run, made unless it is there."""
+        record = self.record
+        there = client.search_runs([experiment], f"tags.`{RECORD_TAG}` = '{record.record_id}'", max_results=1)
         if there:
             return str(there[0].info.run_id)
         made = client.create_run(
             experiment,
-            start_time=self.record.started_ms,
-            tags={**self.record.tags, **tags, RECORD_TAG: record},
-            run_name=name,
+            start_time=record.started_ms,
+            tags={**record.tags, RECORD_TAG: record.record_id},
+            run_name=record.run_name,
         )
         return str(made.info.run_id)
 
@@ -104,12 +105,7 @@ class Sender:
         _log(client, run_id, record.parameters, {}, record.started_ms)
         self._datasets(client, run_id)
         self._files(client, run_id)
-        for child in record.children:
-            tags = {"mlflow.parentRunId": run_id}
-            own = f"{record.record_id}.{child['name']}"
-            made = self._run(client, experiment, tags, child["name"], own)
-            _log(client, made, child["parameters"], child["metrics"], record.started_ms)
-            client.set_terminated(made, "FINISHED", end_time=record.ended_ms)
+        self._children(client, experiment, run_id)
         if self.bundle is None:
             _log(client, run_id, {}, record.metrics, record.started_ms)
             return None
@@ -117,6 +113,28 @@ class Sender:
         if record.registered_model is not None:
             self.version = self._register(client, record.registered_model, model_id, run_id)
         return f"models:/{model_id}"
+
+    def _children(self, client: Any, experiment: str, run_id: str) -> None:
+        """Make what is lacking of the runs below: one look-up for all, and three calls for each."""
+        record = self.record
+        if not record.children:
+            return
+        there = _below(client, experiment, run_id)
+        # A description of the whole belongs to the run above.
+        common = {name: value for name, value in record.tags.items() if name != "mlflow.note.content"}
+        for child in record.children:
+            own = f"{record.record_id}.{child['name']}"
+            made, ended = there.get(own, ("", False))
+            if ended:
+                continue
+            began = int(child.get("started_ms", record.started_ms))
+            tags = {**common, **child.get("tags", {}), "mlflow.parentRunId": run_id, RECORD_TAG: own}
+            if not made:
+                created = client.create_run(experiment, start_time=began, tags=tags, run_name=child["name"])
+                made = str(created.info.run_id)
+            _log(client, made, child["parameters"], child["metrics"], began)
+            status = child.get("status", "FINISHED")
+            client.set_terminated(made, status, end_time=int(child.get("ended_ms", record.ended_ms)))
 
     def _datasets(self, client: Any, run_id: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -255,10 +273,25 @@ def _log(
 
     params = [Param(n, v) for n, v in parameters.items()]
     made = [Metric(n, v, at_ms, 0, model_id=model_id) for n, v in metrics.items()]
-    for start in range(0, len(params), _BATCH):
-        client.log_batch(run_id, params=params[start : start + _BATCH])
-    for start in range(0, len(made), _BATCH):
-        client.log_batch(run_id, metrics=made[start : start + _BATCH])
+    for start in range(0, max(len(params), len(made)), _BATCH):
+        stop = start + _BATCH
+        client.log_batch(run_id, metrics=made[start:stop], params=params[start:stop])
+
+
+def _below(client: Any, experiment: str, run_id: str) -> dict[str, tuple[str, bool]]:
+    """Return the runs below a run by their record tag: id, and whether they are complete."""
+    found: dict[str, tuple[str, bool]] = {}
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment], f"tags.`mlflow.parentRunId` = '{run_id}'", max_results=1000, page_token=token
+        )
+        for run in page:
+            ended = run.info.status in ("FINISHED", "FAILED")
+            found[run.data.tags.get(RECORD_TAG, "")] = (str(run.info.run_id), ended)
+        token = page.token
+        if not token:
+            return found
 
 
 def _is_database(uri: str) -> bool:

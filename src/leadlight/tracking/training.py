@@ -21,12 +21,13 @@ from leadlight.tracking.inputs import costs_of, open_community, qualifier_of, ro
 from leadlight.tracking.progress import Progress
 from leadlight.tracking.run import default_uri, log_run
 from leadlight.tracking.surroundings import peak_memory_mb
+from leadlight.tracking.tuning import check_tuning, tuned_on_earlier, with_provenance
 
 if TYPE_CHECKING:
     from leadlight.community import Community
     from leadlight.evaluation import Report
     from leadlight.observations import Observations
-    from leadlight.qualifier import LeadQualifier
+    from leadlight.qualifier import LeadQualifier, Tuning
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class TrainedRun:
         Without the logging.
     logging_seconds : float
     peak_memory_mb : float
+    tuning : Tuning or None
+        None where there was none.
     """
 
     qualifier: LeadQualifier
@@ -60,6 +63,7 @@ class TrainedRun:
     seconds: float
     logging_seconds: float
     peak_memory_mb: float
+    tuning: Tuning | None = None
 
 
 def train(
@@ -69,7 +73,7 @@ def train(
     community: Community | None = None,
     show_progress: bool = True,
 ) -> TrainedRun:
-    """Read, observe, judge on later windows, fit on all, save the bundle, log the run.
+    """Read, observe, tune if asked to, judge on later windows, fit on all, save the bundle, log the run.
 
     Parameters
     ----------
@@ -91,29 +95,39 @@ def train(
     ------
     InputError
         The configuration cannot be used, or there is no won deal to learn from.
+    KeyboardInterrupt
+        Ctrl-C, also while it tunes; the same job goes on from the trials that are done.
     OSError
         The bundle cannot be written.
 
     Warns
     -----
     LeadlightWarning
-        The model could not be judged, or MLflow did not take the run, which is then pending.
+        The model could not be tuned or judged, or MLflow did not take the run, which is then pending.
     """
     settings = TrainConfig.of(config, overrides)
     began, started_ms = time.monotonic(), time.time_ns() // 1_000_000
     tracked = settings.tracking
     # First, so that a wrong share is said before the tables are read.
     qualifier = qualifier_of(settings)
+    if settings.tuning.enabled:
+        check_tuning(settings, qualifier)
     measured: dict[str, float] = {}
     # They are for the page of the run.
     refits = settings.evaluation.refits if settings.evaluation.enabled and tracked.enabled else 0
-    steps = 4 + settings.evaluation.enabled + tracked.enabled + (refits > 0)
+    steps = 4 + settings.tuning.enabled + settings.evaluation.enabled + tracked.enabled + (refits > 0)
     with Progress(steps, show=show_progress) as progress:
         progress.step("reading the tables")
         community = open_community(settings.data) if community is None else community
         progress.step("pairing members with cutoffs")
         rows = rows_of(settings, community)
         measured["seconds.read"] = time.monotonic() - began
+        tuned = None
+        if settings.tuning.enabled:
+            progress.step(f"tuning, {settings.tuning.trials} trials")
+            tuned = tuned_on_earlier(settings, qualifier, community, rows, progress.say)
+            qualifier = tuned.qualifier
+            measured["seconds.tune"] = time.monotonic() - began - sum(measured.values())
         report = None
         if settings.evaluation.enabled:
             progress.step("judging on later windows")
@@ -121,6 +135,8 @@ def train(
             measured["seconds.evaluate"] = time.monotonic() - began - sum(measured.values())
         progress.step("fitting on all windows")
         qualifier.fit(community, rows)
+        if tuned is not None:
+            with_provenance(qualifier, tuned, settings.tuning)
         measured["seconds.fit"] = time.monotonic() - began - sum(measured.values())
         progress.step("saving the bundle")
         bundle = Path(settings.bundle)
@@ -135,20 +151,23 @@ def train(
         run = None
         if tracked.enabled:
             progress.step("logging the run")
+            # Where a search was asked for and impossible, the run says so all the same.
+            untuned = {} if tuned is None else tuned.unsearched
             run = log_run(
                 qualifier,
                 report=report,
                 observations=rows,
+                tuning=None if tuned is None else tuned.tuning,
                 bundle=bundle,
                 tracking_uri=default_uri(tracked.uri),
                 experiment=tracked.experiment,
                 run_name=tracked.run_name,
-                parameters={"config_digest": settings.digest},
+                parameters={"config_digest": settings.digest, **untuned},
                 config=settings,
                 measured=measured,
                 started_ms=started_ms,
-                note=tracked.note,
-                tags=tracked.tags,
+                note="\n\n".join(filter(None, (tracked.note, untuned.get("tuning.why")))),
+                tags=tracked.tags | ({"tuning": untuned["tuning.kept"]} if untuned else {}),
                 artifact_root=tracked.artifact_root,
                 registered_model=tracked.registered_model,
                 parts=parts,
@@ -156,7 +175,8 @@ def train(
                 patience=tracked.patience,
             )
     logging_seconds = time.monotonic() - began - seconds
-    return TrainedRun(qualifier, community, rows, report, bundle, run, seconds, logging_seconds, peak)
+    tuning = None if tuned is None else tuned.tuning
+    return TrainedRun(qualifier, community, rows, report, bundle, run, seconds, logging_seconds, peak, tuning)
 
 
 def _judge(

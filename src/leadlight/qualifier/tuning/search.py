@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,13 +15,14 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score
 
-from leadlight.errors import InputError
+from leadlight.errors import InputError, LeadlightWarning
 from leadlight.estimators import LeadClassifier
 from leadlight.evaluation.metrics import log_loss_rows
 from leadlight.qualifier.tuning.windows import Judge
 
 Values = NDArray[np.float64]
 Space = Mapping[str, Sequence[Any]]
+Watch = Callable[[int, int], None]
 
 SPACE: Final[Space] = {
     "blend": [True, False],
@@ -31,6 +34,37 @@ SPACE: Final[Space] = {
 
 STARTUP, BEFORE_PRUNING = 10, 5
 """Trials drawn at random before the sampler learns from them, and trials finished before one can be pruned."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One trial as it was run.
+
+    Attributes
+    ----------
+    trial : int
+        Row of `Tuning.trials`; of a trial that died the row that it would have been.
+    state : {"default", "complete", "repeat", "pruned", "failed", "died"}
+        "failed": its setting could not be fitted. "died": the search ended in it; it was run again, or will be.
+    params : dict
+        What it set.
+    log_loss : float
+        Mean over the windows that it was judged on; NaN where there is none.
+    windows : int
+        How many those are.
+    started : datetime
+        UTC.
+    seconds : float
+        NaN where its end is not known.
+    """
+
+    trial: int
+    state: str
+    params: Mapping[str, Any]
+    log_loss: float
+    windows: int
+    started: datetime
+    seconds: float
 
 
 def optuna_module() -> Any:
@@ -104,6 +138,7 @@ class Search:
             # The Wilcoxon pruner tests window by window: of three windows its smallest p is 1/8.
             pruner=self._optuna.pruners.MedianPruner(n_startup_trials=BEFORE_PRUNING),
         )
+        self.name = name
         self._default, self._space, self._judge, self._seed = default, space, judge, seed
 
     def check_same(self, identity: Mapping[str, Any]) -> None:
@@ -125,9 +160,10 @@ class Search:
                 "cannot be compared with new ones. Give study= another name, or the same rows and settings as before."
             )
 
-    def run(self, trials: int) -> bool:
+    def run(self, trials: int, watch: Watch) -> bool:
         """Run what is missing of the default and so many trials; return whether the user stopped it before."""
         for number in range(len(self.kept()), trials + 1):
+            watch(number, trials)
             # The state of a sampler is not stored: one seed for each trial makes a resumed study go on as if never stopped.
             seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0])
             self._study.sampler = self._optuna.samplers.TPESampler(
@@ -144,10 +180,31 @@ class Search:
         return False
 
     def kept(self) -> list[Any]:
-        """Return the trials that were judged or pruned, the default first; those that died are not among them."""
-        states = self._optuna.trial.TrialState
-        found: list[Any] = self._study.get_trials(states=(states.COMPLETE, states.PRUNED))
-        return found
+        """Return the trials that were judged, pruned or failed, the default first; those that died are not among them."""
+        return [trial for trial in self._study.get_trials() if _ended(trial)]
+
+    def attempts(self, trials: int) -> tuple[Attempt, ...]:
+        """Return every trial in the order of the study, up to the last of the default and so many that were kept."""
+        found: list[Attempt] = []
+        kept = 0
+        for trial in self._study.get_trials(deepcopy=False):
+            if kept > trials:
+                break
+            whole = _ended(trial)
+            seen = trial.intermediate_values
+            found.append(
+                Attempt(
+                    trial=kept,
+                    state=state_of(trial, first=kept == 0) if whole else "died",
+                    params=dict(trial.params) if kept else _known(self._default, self._space),
+                    log_loss=seen[max(seen)] if seen else float("nan"),
+                    windows=len(seen),
+                    started=_utc(trial.datetime_start),
+                    seconds=_seconds(trial),
+                )
+            )
+            kept += whole
+        return tuple(found)
 
     def _one(self, trial: Any, params: Mapping[str, Any]) -> None:
         for old in self.kept() if params else ():
@@ -157,7 +214,15 @@ class Search:
         classifier = clone(self._default).set_params(**params)
         probability, losses = list[Values](), list[float]()
         for k, window in enumerate(self._judge.windows):
-            probability.append(window.probability(classifier))
+            try:
+                probability.append(window.probability(classifier))
+            except (MemoryError, OSError):
+                raise  # that is the machine's fault, and may go well another time
+            except Exception as error:
+                if not params:
+                    raise  # without the default there is nothing to compare with
+                self._fail(trial, params, error)
+                return
             losses.append(float(log_loss_rows(probability[-1], window.later_y).mean()))
             # Means so far: the pruner compares them with those of other trials after as many windows.
             trial.report(float(np.mean(losses)), k)
@@ -172,13 +237,29 @@ class Search:
         trial.set_user_attr("average_precision", float(np.mean(precision)))
         self._study.tell(trial, float(np.mean(losses)))
 
+    def _fail(self, trial: Any, params: Mapping[str, Any], error: Exception) -> None:
+        """Finish a trial whose setting cannot be fitted; the same would happen again."""
+        # Its message may name values of the rows, and the storage may be shared.
+        trial.set_user_attr("error", type(error).__name__)
+        self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
+        what = ", ".join(f"{name}={value}" for name, value in params.items())
+        warnings.warn(
+            f"A setting is left out of the search, for it failed: {what} ({type(error).__name__}: {error}).",
+            LeadlightWarning,
+            stacklevel=5,
+        )
+
     def _repeat(self, trial: Any, old: Any) -> None:
         """Finish a trial whose setting was judged before as that one was."""
         trial.set_user_attr("repeats", old.user_attrs.get("repeats", old.number))
+        state = old.state
+        if "error" in old.user_attrs:
+            trial.set_user_attr("error", old.user_attrs["error"])
+            state = self._optuna.trial.TrialState.FAIL
         for step, value in old.intermediate_values.items():
             trial.report(value, step)
         # A pruned one has its last mean as value, which it may not be told.
-        self._study.tell(trial, old.value if judged(old) else None, old.state)
+        self._study.tell(trial, old.value if judged(old) else None, state)
 
     def _propose(self, trial: Any) -> dict[str, Any]:
         params: dict[str, Any] = {}
@@ -196,3 +277,35 @@ class Search:
 def judged(trial: Any) -> bool:
     """Whether a trial was judged on every window."""
     return bool(trial.state.name == "COMPLETE")
+
+
+def state_of(trial: Any, *, first: bool) -> str:
+    """Return what became of a trial that was kept; the first is the default."""
+    if first:
+        return "default"
+    if "repeats" in trial.user_attrs:
+        return "repeat"
+    if "error" in trial.user_attrs:
+        return "failed"
+    return "complete" if judged(trial) else "pruned"
+
+
+def _ended(trial: Any) -> bool:
+    """Whether a trial came to its end, also if that was an error; it is not run again."""
+    return trial.state.name in ("COMPLETE", "PRUNED") or "error" in trial.user_attrs
+
+
+def _known(default: LeadClassifier, space: Space) -> dict[str, Any]:
+    params = default.get_params()
+    return {name: params[name] for name in space}
+
+
+def _utc(moment: datetime) -> datetime:
+    # Optuna keeps the clock of the machine without its zone.
+    return moment.astimezone(UTC)
+
+
+def _seconds(trial: Any) -> float:
+    if trial.datetime_complete is None:
+        return float("nan")
+    return (_utc(trial.datetime_complete) - _utc(trial.datetime_start)).total_seconds()

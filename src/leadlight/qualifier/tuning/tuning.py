@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +23,22 @@ from leadlight.estimators import LeadClassifier
 from leadlight.moments import Duration
 from leadlight.observations import Observations
 from leadlight.qualifier.qualifier import LeadQualifier
-from leadlight.qualifier.tuning.search import SPACE, Search, Space, judged, opened, optuna_module
+from leadlight.qualifier.tuning.search import (
+    SPACE,
+    Attempt,
+    Search,
+    Space,
+    Watch,
+    judged,
+    opened,
+    optuna_module,
+    state_of,
+)
 from leadlight.qualifier.tuning.windows import Judge, validation_windows
 
 Values = NDArray[np.float64]
+
+_LOG = logging.getLogger(__name__)
 
 FEW_BUYERS = 20
 """Below so many won accounts in the windows the sentence says that the interval may be too narrow."""
@@ -52,12 +65,20 @@ class Tuning:
         Log loss of the default minus that of the best setting, and its 95 % interval, which holds for the best of all that were
         tried. NaN where no other setting was judged on every window.
     trials : DataFrame
-        In order, the default first: state ("default", "complete", "repeat" of an earlier setting, "pruned"), a column for
-        each parameter of the space, log_loss and average_precision (means over the windows; NaN where pruned), windows
-        (judged on), gain, low, high (of the log loss against the default; simultaneous 95 % intervals).
+        In order, the default first: state ("default", "complete", "repeat" of an earlier setting, "pruned", "failed"), a
+        column for each parameter of the space, log_loss and average_precision (means over the windows; NaN where not judged
+        on all), windows (judged on), gain, low, high (of the log loss against the default; simultaneous 95 % intervals).
     windows : DataFrame
         One row for each validation window: first and last cutoff, rows and won accounts in training and in it, log loss of
         the default and of the best setting, and gain, low, high of that setting as if it alone had been tried.
+    study : str
+        Its name in the storage.
+    resumed : int
+        Trials, the default among them, that the storage held when the search began.
+    interrupted : bool
+        Ctrl-C ended the search early.
+    attempts : tuple of Attempt
+        Every trial as it was run, with its time, also those that died.
     """
 
     best: LeadClassifier
@@ -66,6 +87,10 @@ class Tuning:
     gain: tuple[float, float, float]
     trials: pd.DataFrame
     windows: pd.DataFrame
+    study: str = "leadlight"
+    resumed: int = 0
+    interrupted: bool = False
+    attempts: tuple[Attempt, ...] = ()
 
     def __str__(self) -> str:
         return self.sentence
@@ -80,12 +105,13 @@ def tune(
     *,
     trials: int = 30,
     storage: str | Path | None = None,
-    study: str = "leadlight",
+    study: str | None = "leadlight",
     space: Space | None = None,
     windows: int = 3,
     embargo: Duration | None = None,
     rounds: int = 500,
     seed: int = 0,
+    watch: Watch | None = None,
 ) -> Tuning:
     """Look for parameters that lose less than the default on later windows; keep the default unless one surely does.
 
@@ -97,13 +123,15 @@ def tune(
     observations : Observations
         Training rows alone: what is tuned on a test period cannot be judged on it. Rows without a label are left out.
     trials : int
-        Settings in the study beside the default, with those that it holds already.
+        Settings to judge beside the default. Those that the study holds already are not run again; if it holds more, the
+        later ones are left aside.
     storage : str or path, optional
         A URL such as "sqlite:///tuning.db", or the path of an SQLite file, where trials are kept as they finish. The same
         storage and study continue, also after the process was killed: what is there is not run again. None keeps them in
         memory.
-    study : str
-        Name of the study in the storage.
+    study : str, optional
+        Name of the study in the storage. None: a name made of all that the study is bound to, so that other rows or settings
+        begin another study in the same storage instead of an error.
     space : mapping, optional
         Parameter of the classifier -> list of choices, or tuple (low, high) drawn on the log scale. `SPACE` by default.
     windows : int
@@ -114,6 +142,8 @@ def tune(
     rounds : int
         Bootstrap draws of whole accounts, the same for every setting.
     seed : int
+    watch : callable, optional
+        Called before each trial with the trials that are done, the default among them, and `trials`.
 
     Returns
     -------
@@ -126,6 +156,11 @@ def tune(
         Optuna is not installed, a parameter is out of range, the rows do not make a window, or the study was begun with other
         rows, features, space or settings.
 
+    Warns
+    -----
+    LeadlightWarning
+        A setting could not be fitted; it is left out. Where the default cannot be, its error is raised.
+
     Notes
     -----
     The objective is the mean over windows of the log loss of all later rows. Probabilities are calibrated on all training
@@ -135,22 +170,39 @@ def tune(
     space = SPACE if space is None else space
     qualifier = model if isinstance(model, LeadQualifier) else LeadQualifier(classifier=model)
     default = LeadClassifier() if qualifier.classifier is None else clone(qualifier.classifier)
-    _check(default, space, trials, rounds)
+    check_search(default, space, trials, rounds)
     found = validation_windows(qualifier, community, observations, windows, embargo)
     judge = Judge(found, rounds, seed)
     with opened(storage) as kept_in:
-        search = Search(kept_in, study, default, space, judge, seed)
-        search.check_same(_identity(judge, default, space, rounds, seed))
-        stopped = search.run(trials)
-        kept = search.kept()
+        identity = _identity(judge, default, space, rounds, seed)
+        search = Search(kept_in, study or _name_of(identity), default, space, judge, seed)
+        search.check_same(identity)
+        resumed = min(len(search.kept()), trials + 1)
+        if resumed:
+            _LOG.info("tune: study %r goes on after %d of %d trials", search.name, resumed - 1, trials)
+        stopped = search.run(trials, watch or _unwatched)
+        # Whatever more the storage holds: the answer is that of a search for so many.
+        kept, attempts = search.kept()[: trials + 1], search.attempts(trials)
     tuning = _conclude(default, space, judge, kept, f"{len(found)} of {windows} later windows")
-    if not stopped:
-        return tuning
-    text = f"{tuning.sentence} Interrupted after {len(kept) - 1} of {trials} trials."
-    return Tuning(tuning.best, tuning.accepted, text, tuning.gain, tuning.trials, tuning.windows)
+    text = tuning.sentence
+    if stopped:
+        text += f" Interrupted after {len(kept) - 1} of {trials} trials."
+    return replace(
+        tuning, sentence=text, study=search.name, resumed=resumed, interrupted=stopped, attempts=attempts
+    )
 
 
-def _check(default: Any, space: Space, trials: int, rounds: int) -> None:
+def _unwatched(done: int, trials: int) -> None:
+    _LOG.info("tune: %d of %d trials and the default are done", max(done - 1, 0), trials)
+
+
+def _name_of(identity: Mapping[str, Any]) -> str:
+    text = json.dumps(identity, sort_keys=True)
+    return f"leadlight-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def check_search(default: Any, space: Space, trials: int, rounds: int) -> None:
+    """Raise `InputError` where a search of these could not begin."""
     if not isinstance(default, LeadClassifier):
         raise InputError(
             f"model is a {type(default).__name__}; give a LeadQualifier or a LeadClassifier. For others there is "
@@ -204,10 +256,9 @@ def _conclude(
     for trial in kept:
         original = trial.user_attrs.get("repeats", trial.number)
         k = place.get(original)
-        state = "default" if trial is kept[0] else "pruned" if k is None else "complete"
         rows.append(
             {
-                "state": "repeat" if original != trial.number else state,
+                "state": state_of(trial, first=trial is kept[0]),
                 **(default.get_params() if trial is kept[0] else trial.params),
                 "log_loss": float("nan") if k is None else trial.value,
                 "average_precision": float("nan") if k is None else whole[k].user_attrs["average_precision"],
@@ -256,6 +307,12 @@ def _sentence(
     windows: str,
 ) -> str:
     on = f"{windows}, {buyers} won accounts"
+    failed = int((table["state"] == "failed").sum())
+    on += (
+        f", {failed} {'setting' if failed == 1 else 'settings'} left out that could not be fitted"
+        if failed
+        else ""
+    )
     if np.isnan(gain[0]):
         return f"The default is kept: no other setting was judged on all windows ({on})."
     tried = int(table["state"].isin(["complete", "pruned"]).sum())
