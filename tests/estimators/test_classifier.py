@@ -68,6 +68,22 @@ def test_the_trees_are_the_boosters_bit_for_bit(fitted, rows):
     assert fitted.booster_.feature_name() == [f"f{j}" for j in range(6)]
 
 
+def test_a_pickled_classifier_has_its_booster_and_a_clone_has_none(fitted, rows):
+    copy = pickle.loads(pickle.dumps(fitted))
+    assert copy.booster_.model_to_string() == fitted.booster_.model_to_string()
+    assert np.array_equal(copy.predict_proba(rows[0]), fitted.predict_proba(rows[0]))
+    with pytest.raises(NotFittedError):
+        clone(fitted).booster_  # noqa: B018
+
+
+def test_a_second_fit_has_another_booster(rows):
+    X, y = rows[0][:200], rows[1][:200]
+    model = LeadClassifier().fit(X, y)
+    first = model.booster_
+    model.fit(X.iloc[:, :3], y)
+    assert (first.num_feature(), model.booster_.num_feature()) == (6, 3)
+
+
 def test_without_blend_there_is_no_linear_part(rows):
     X, y, groups = rows
     model = LeadClassifier(blend=False).fit(X, y, groups=groups)

@@ -12,7 +12,8 @@ from sklearn.metrics import roc_auc_score
 import leadlight as ll
 from leadlight.errors import ColumnTypeError, InputError, LeadlightWarning, SchemaError
 from leadlight.estimators import LeadClassifier
-from leadlight.estimators.encoder import SMOOTHING, Encoder, learn_levels, ordered_statistics
+from leadlight.estimators.encoder import SMOOTHING, Encoder, TrainingRows, learn_levels, ordered_statistics
+from leadlight.estimators.inputs import matrix
 
 
 def leads(n=600, seed=0):
@@ -74,9 +75,38 @@ def test_a_row_sees_the_labels_of_earlier_groups_only():
     codes, order = np.zeros(4, np.int64), np.array([2, 0, 1, 1])
     y, one = np.array([1.0, 0.0, 1.0, 0.0]), np.ones(4)
     shrunk = (np.array([1.0, 0.0, 0.0, 0.0]) + SMOOTHING * 0.5) / (np.array([3.0, 0.0, 1.0, 1.0]) + SMOOTHING)
-    np.testing.assert_allclose(
-        ordered_statistics(codes, y, one, order), np.log(shrunk / (1 - shrunk)), atol=1e-12
-    )
+    found = next(ordered_statistics([codes], y, one, order))
+    np.testing.assert_allclose(found, np.log(shrunk / (1 - shrunk)), atol=1e-12)
+
+
+def test_statistics_are_those_of_counting_row_by_row():
+    rng = np.random.default_rng(1)
+    columns = [rng.integers(0, size, 150).astype(np.uint16) for size in (3, 40, 300)]
+    y, weight = (rng.random(150) < 0.3).astype(float), rng.uniform(0.1, 3, 150)
+    order = rng.permutation(60)[rng.integers(0, 60, 150)]
+    base = np.average(y, weights=weight)
+    for codes, found in zip(columns, ordered_statistics(columns, y, weight, order), strict=True):
+        for i in range(150):
+            earlier = (codes == codes[i]) & (order < order[i])
+            won, rows = (weight * y)[earlier].sum(), weight[earlier].sum()
+            p = (won + SMOOTHING * base) / (rows + SMOOTHING)
+            assert found[i] == pytest.approx(np.log(p / (1 - p)) - np.log(base / (1 - base)), abs=1e-9)
+
+
+def test_bags_differ_in_their_statistics_alone(raw):
+    X, y = raw
+    levels = learn_levels(X)
+    values = matrix(X, tuple(X), "error", levels, quiet=True)
+    encoder = Encoder(levels, values)
+    one, groups = np.ones(len(y)), np.arange(len(y))
+    served = encoder.encoding(values, y.astype(float), one).encode(values)[:, encoder.tree_columns]
+    rows = TrainingRows(encoder, values, served, y.astype(float), one, groups)
+    first, second = rows.rows(1), rows.rows(2)
+    assert np.array_equal(first, rows.rows(1))
+    differs = [not np.array_equal(*pair, equal_nan=True) for pair in zip(first.T, second.T, strict=True)]
+    assert np.flatnonzero(differs).tolist() == encoder.statistics.tolist() == [0]
+    others = np.delete(np.arange(first.shape[1]), encoder.statistics)
+    assert np.array_equal(first[:, others], served[:, others], equal_nan=True)
 
 
 def test_no_label_reaches_its_own_row_or_group():
@@ -84,7 +114,7 @@ def test_no_label_reaches_its_own_row_or_group():
     codes, groups = rng.integers(0, 5, 200), rng.integers(0, 60, 200)
     order = rng.permutation(60)[groups]
     y, one = (rng.random(200) < 0.4).astype(float), np.ones(200)
-    before = ordered_statistics(codes, y, one, order)
+    before = next(ordered_statistics([codes], y, one, order))
     lost, won = next(
         (i, j)
         for i in range(200)
@@ -95,7 +125,7 @@ def test_no_label_reaches_its_own_row_or_group():
     swapped = y.copy()
     swapped[[lost, won]] = 1.0, 0.0
     group = groups == groups[lost]
-    after = ordered_statistics(codes, swapped, one, order)
+    after = next(ordered_statistics([codes], swapped, one, order))
     assert np.array_equal(before[group], after[group])
     assert not np.array_equal(before, after)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from leadlight.estimators import LeadClassifier
-from leadlight.estimators.forest import KINDS, Grower, dataset, join, tree_settings
+from leadlight.estimators.forest import KINDS, Forest, Grower, dataset, tree_settings
 from leadlight.estimators.hist import HistGrower
 from leadlight.estimators.parts import PRIOR, best_rounds, best_weights, log_loss
 from leadlight.estimators.ridge import fit_linear, fit_ridges
@@ -58,21 +60,44 @@ def test_the_line_keeps_the_range_of_training(rows):
     np.testing.assert_array_equal(found.low, np.nanmin(rows[0], axis=0))
 
 
-def test_joined_boosters_add_up_by_weight(rows):
+@pytest.fixture(name="growers")
+def _growers(rows):
     X, y, weight = rows
     settings = tree_settings(100, len(y), 4)
     data = dataset(X, y, weight, settings["max_bin"])
     growers = [Grower(data, settings, kind, 7, 1) for kind in KINDS]
     for grower, rounds in zip(growers, (5, 3, 2), strict=True):
         grower.grow(rounds)
-    shares = [0.25, 0.5, 0.25]
-    joined = join([grower.booster for grower in growers], shares)
+    return growers
+
+
+def test_joined_boosters_add_up_by_weight(rows, growers):
+    X, shares = rows[0], [0.25, 0.5, 0.25]
+    forest = Forest([grower.booster for grower in growers], shares)
     expected = sum(share * grower.margin(X) for share, grower in zip(shares, growers, strict=True))
-    np.testing.assert_allclose(joined.predict(X, raw_score=True), expected, atol=1e-12)
-    assert joined.num_trees() == 10
-    assert np.array_equal(
-        margin(parse_lightgbm(joined.model_to_string()), X), joined.predict(X, raw_score=True)
-    )
+    np.testing.assert_allclose(forest.booster.predict(X, raw_score=True), expected, atol=1e-12)
+    assert forest.booster.num_trees() == 10
+
+
+def test_the_trees_that_serve_are_those_of_the_joined_booster(growers):
+    forest = Forest([grower.booster for grower in growers], [0.1, 0.3, 0.6])
+    joined = parse_lightgbm(forest.booster.model_to_string()).to_arrays()
+    for name, array in forest.trees().to_arrays().items():
+        np.testing.assert_array_equal(array, joined[name])
+
+
+def test_a_booster_without_weight_is_left_out(growers):
+    forest = Forest([grower.booster for grower in growers], [0.5, 0.0, 0.5])
+    assert len(forest.trees().root) == forest.booster.num_trees() == 7
+
+
+def test_one_booster_is_made_when_it_is_asked_for_and_is_not_pickled(growers):
+    forest = Forest([grower.booster for grower in growers], [0.25, 0.5, 0.25])
+    before = pickle.dumps(forest)
+    assert "booster" not in vars(forest)
+    assert forest.booster is forest.booster
+    assert pickle.dumps(forest) == before
+    assert pickle.loads(before).booster.model_to_string() == forest.booster.model_to_string()
 
 
 def test_a_booster_grown_in_steps_is_the_one_grown_at_once(rows):

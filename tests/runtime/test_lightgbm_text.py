@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from leadlight.errors import BundleError
 from leadlight.kernels.tree_shap import shap
 from leadlight.kernels.trees import Trees, margin
-from leadlight.runtime.lightgbm_text import parse_lightgbm
+from leadlight.runtime.lightgbm_text import parse_lightgbm, parse_weighted
 
 RNG = np.random.default_rng(3)
 X = np.column_stack([RNG.integers(0, 40, 300), RNG.normal(size=(300, 2))])
@@ -45,6 +45,28 @@ def test_category_sets_are_numbered_over_all_trees(text):
     index = trees.threshold[trees.decision & 1 == 1]
     assert sorted(index) == list(range(len(trees.category_offset) - 1))
     assert len(index) >= 3
+
+
+def test_several_texts_are_one_model_of_their_weighted_sum():
+    boosters = [model(), model(rounds=2, num_leaves=3), model(min_data_in_leaf=290)]
+    weights = [0.25, 2.0, 0.5]
+    trees = parse_weighted([booster.model_to_string() for booster in boosters], weights)
+    expected = sum(w * b.predict(X, raw_score=True) for w, b in zip(weights, boosters, strict=True))
+    assert len(trees.root) == 6
+    np.testing.assert_allclose(margin(trees, X), expected, atol=1e-12)
+
+
+def test_texts_of_other_columns_do_not_add_up(text):
+    wider = text.replace("max_feature_idx=2", "max_feature_idx=4")
+    with pytest.raises(BundleError, match=r"read \[3, 5\] columns"):
+        parse_weighted([text, wider], [1.0, 1.0])
+
+
+@pytest.mark.parametrize("key", ["left_child", "leaf_value", "is_linear"])
+def test_damage_in_a_later_tree_is_named_by_its_number(text, key):
+    first, mark, rest = text.partition("Tree=2")
+    with pytest.raises(BundleError, match="tree 2"):
+        parse_lightgbm(first + mark + rest.replace(f"{key}=", f"{key}=z", 1))
 
 
 def test_a_tree_of_one_leaf_has_a_leaf_for_a_root():
@@ -112,6 +134,7 @@ def test_models_of_another_kind_are_refused(parameters, problem):
         ("left_child=", "left_child=9", "a child is out of bounds"),
         ("cat_boundaries=0 ", "cat_boundaries=1 ", "cat_boundaries do not fit"),
         ("num_cat=", "num_cat=1", "cat_boundaries has"),
+        ("num_cat=", "num_cat=-", "num_cat is -"),
         ("is_linear=0\n", "", "is_linear is missing"),
         ("shrinkage=1\n", "shrinkage=1\nshrinkage=1\n", "'shrinkage' twice"),
         ("end of trees", "end", "ends before 'end of trees'"),

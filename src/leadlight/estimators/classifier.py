@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from leadlight.errors import InputError, LeadlightWarning, SchemaError, closest
 from leadlight.estimators.calibration import FEW_POSITIVES, NONE, fit_sigmoid, latest_rows
 from leadlight.estimators.encoder import Encoder, learn_levels
 from leadlight.estimators.folds import measure
-from leadlight.estimators.forest import FEW_ROWS, tree_settings
+from leadlight.estimators.forest import FEW_ROWS, Forest, tree_settings
 from leadlight.estimators.inputs import (
     Infinite,
     check_fitted,
@@ -33,6 +34,12 @@ Values = NDArray[np.float64]
 Booster = Literal["lightgbm", "hist_gradient_boosting"]
 
 MOST_BAGS = 4
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Return the libraries with threads, looked for once: the imports above loaded the one that multiplies."""
+    return ThreadpoolController()
 
 
 class LeadClassifier(ClassifierMixin, BaseEstimator):
@@ -76,7 +83,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         The second is the positive class.
     booster_ : lightgbm.Booster
         The trees of all kinds in one, on columns f0..fn; with columns of categories, on those of `tree_features`.
-        scikit-learn's HistGradientBoostingClassifier where that was asked for.
+        scikit-learn's HistGradientBoostingClassifier where that was asked for. Made when it is first read: `model_` serves.
     model_ : leadlight.runtime.Model
         The arithmetic that serves: predict_proba delegates to it.
     blend_weight_ : float
@@ -203,7 +210,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         used = np.flatnonzero(data.fit_weight)
         recipe = self._recipe(data, used)
         # The ridge solves small systems: threads of BLAS wait for each other longer than one needs, and add in another order.
-        with threadpool_limits(1, "blas"):
+        with _libraries().limit(limits=1, user_api="blas"):
             return self._fit(data, recipe, used)
 
     def _fit(self, data: Rows, recipe: Recipe, used: NDArray[np.int64]) -> Self:
@@ -222,7 +229,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.settings_["ridge"] = mixture.strength if self.blend else None
         self.weights_ = mixture.weights
         self.blend_weight_ = mixture.weights[-1]
-        self.booster_, trees = whole.trees(mixture)
+        self._forest, trees = whole.trees(mixture)
         linear = whole.ridges([mixture.strength])[0] if self.blend else None
         self.calibration_ = NONE
         log_odds = np.full(len(data.y), np.nan)
@@ -298,6 +305,12 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.calibration_ = fit_sigmoid(
             margin[rows], data.y[rows], weight[rows] / weight[rows].mean(), data.groups[rows]
         )
+
+    @property
+    def booster_(self) -> Any:
+        """What grew the trees; see the class."""
+        check_fitted(self)
+        return self._forest.booster if isinstance(self._forest, Forest) else self._forest
 
     def decision_function(self, X: Any) -> Values:
         """Return calibrated log-odds, shape (n,)."""

@@ -8,7 +8,7 @@ that come before it in a random order of the groups, so that no label reaches it
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from leadlight.runtime.encoding import NUMBER, Encoding, Levels, category_words,
 from leadlight.runtime.frames import named_columns, to_array
 
 Values = NDArray[np.float64]
-Codes = NDArray[np.int64]
+Codes = NDArray[np.integer[Any]]
 
 SMOOTHING = 5.0
 """Rows of the base rate that each statistic is mixed with."""
@@ -64,8 +64,10 @@ def _levels(column: Any, name: str) -> Levels | None:
     array = to_array(column)
     if not (_declared(column) or array.dtype.kind in "UST" or _has_text(array)):
         return None
-    found = Counter(word for word in category_words(array, name) if word is not None)
-    often = sorted((-count, word) for word, count in found.items() if count >= SEEN_TWICE)
+    found = Counter(category_words(array, name))
+    often = sorted(
+        (-count, word) for word, count in found.items() if word is not None and count >= SEEN_TWICE
+    )
     return tuple(word for _, word in often[:MOST_LEVELS])
 
 
@@ -104,8 +106,10 @@ class Encoder:
         Positions among the encoded columns.
     indicator : bool array of shape (encoded columns,)
         Which hold 0 or 1 for one value of a category.
+    statistics : int array
+        Positions of the target statistics among the tree columns.
     has_statistics : bool
-        Whether trees read target statistics.
+        Whether there are any.
     """
 
     def __init__(self, levels: tuple[Levels | None, ...], raw: Values) -> None:
@@ -118,14 +122,16 @@ class Encoder:
         self.tree_columns = np.flatnonzero([part.trees for part in self._parts])
         self.linear_columns = np.flatnonzero([part.linear for part in self._parts])
         self.indicator = np.array([part.kind == "indicator" for part in self._parts])
-        self.has_statistics = any(part.kind == "statistic" for part in self._parts)
+        kinds = np.array([part.kind for part in self._parts])
+        self.statistics = np.flatnonzero(kinds[self.tree_columns] == "statistic")
+        self.has_statistics = len(self.statistics) > 0
 
     def _planned(self, column: int, raw: Values) -> Iterator[_Part]:
         levels = self.levels[column]
         if levels is None:
             yield _Part(column, "number")
             return
-        counts = np.bincount(code_places(raw[:, column], len(levels)), minlength=len(levels) + 2)
+        counts = np.bincount(self.places(raw, column), minlength=len(levels) + 2)
         places = np.argsort(-counts, kind="stable")
         places = places[counts[places] > 0]
         if len(places) < 2:
@@ -139,6 +145,12 @@ class Encoder:
             if trees or linear:
                 yield _Part(column, "indicator", place, trees, linear)
 
+    def places(self, raw: Values, column: int) -> Codes:
+        """Return the place of each row in the tables of a raw column of categories; see `code_places`."""
+        levels = len(self.levels[column] or ())
+        # NumPy sorts integers of one or two bytes by counting.
+        return code_places(raw[:, column], levels).astype(np.min_scalar_type(levels + 1))
+
     def encoding(self, raw: Values, y: Values, weight: Values) -> Encoding:
         """Return the encoding that serves, with the statistics of all these rows."""
         start, tables, at = [], [], 0
@@ -151,42 +163,49 @@ class Encoder:
             if part.kind == "indicator":
                 table = (np.arange(size) == part.place).astype(np.float64)
             else:
-                table = _statistics(code_places(raw[:, part.source], len(levels)), y, weight, size)
+                table = _statistics(self.places(raw, part.source), y, weight, size)
             start.append(at)
             tables.append(table)
             at += size
         values = np.concatenate(tables) if tables else np.zeros(0)
         return Encoding(self.levels, self.source, np.array(start, dtype=np.int64), values)
 
-    def training(
-        self, raw: Values, served: Values, y: Values, weight: Values, groups: NDArray[Any], seed: int
-    ) -> Values:
-        """Return the tree columns of training rows: as they are served, but with ordered statistics.
 
-        Parameters
-        ----------
-        raw : float64 array of shape (n, columns)
-        served : float64 array of shape (n, encoded columns)
-            The same rows, encoded as in serving.
-        y, weight : float64 arrays of shape (n,)
-        groups : array of shape (n,)
-            Rows of one group see none of each other's labels.
-        seed : int
-            Of the order.
-        """
-        encoded = served.copy()
-        order = _random_order(groups, seed)
-        for j, part in enumerate(self._parts):
-            if part.kind == "statistic":
-                places = code_places(raw[:, part.source], len(self.levels[part.source] or ()))
-                encoded[:, j] = ordered_statistics(places, y, weight, order)
-        return np.ascontiguousarray(encoded[:, self.tree_columns])
+class TrainingRows:
+    """Training rows as the trees of each bag read them: as they are served, but with ordered statistics.
 
+    Parameters
+    ----------
+    encoder : Encoder
+    raw : float64 array of shape (n, columns)
+    served : float64 array of shape (n, tree columns)
+        The same rows, encoded as in serving.
+    y, weight : float64 arrays of shape (n,)
+    groups : array of shape (n,)
+        Rows of one group see none of each other's labels.
+    """
 
-def _random_order(groups: NDArray[Any], seed: int) -> Codes:
-    """Return the place of each row's group in a random order of the groups."""
-    codes = np.unique(groups, return_inverse=True)[1]
-    return np.random.default_rng(seed).permutation(int(codes.max()) + 1)[codes]
+    def __init__(
+        self, encoder: Encoder, raw: Values, served: Values, y: Values, weight: Values, groups: NDArray[Any]
+    ) -> None:
+        self._y, self._weight = y, weight
+        self._group = np.unique(groups, return_inverse=True)[1]
+        self._served = served
+        self._statistics = encoder.statistics
+        source = encoder.source[encoder.tree_columns[encoder.statistics]]
+        self._codes = [encoder.places(raw, column) for column in source.tolist()]
+
+    def rows(self, seed: int) -> Values:
+        """Return the tree columns, shape (n, tree columns), C order; `seed` draws the order of the groups."""
+        rows = self._served.copy()
+        count = int(self._group.max()) + 1
+        # As small integers, as the codes: the sort by place is most of the work.
+        place = np.random.default_rng(seed).permutation(count).astype(np.min_scalar_type(count))
+        order = place[self._group]
+        found = ordered_statistics(self._codes, self._y, self._weight, order)
+        for column, statistic in zip(self._statistics, found, strict=True):
+            rows[:, column] = statistic
+        return rows
 
 
 def _statistics(codes: Codes, y: Values, weight: Values, size: int) -> Values:
@@ -197,37 +216,47 @@ def _statistics(codes: Codes, y: Values, weight: Values, size: int) -> Values:
     return _log_odds((won + SMOOTHING * base) / (rows + SMOOTHING)) - _log_odds(np.array([base]))
 
 
-def ordered_statistics(codes: Codes, y: Values, weight: Values, order: Codes) -> Values:
+def ordered_statistics(columns: Sequence[Codes], y: Values, weight: Values, order: Codes) -> Iterator[Values]:
     """Return for each row the statistic of its code among the rows of groups that come before its own.
 
     Parameters
     ----------
-    codes : int64 array of shape (n,)
+    columns : sequence of int arrays of shape (n,)
+        Codes.
     y, weight : float64 arrays of shape (n,)
     order : int64 array of shape (n,)
         Place of the row's group.
 
-    Returns
-    -------
+    Yields
+    ------
     float64 array of shape (n,)
-        Log-odds against those of all rows; 0 where no row comes before. The base rate is that of all rows: one without the
-        own row would be lower for each positive one and so tell the label.
+        Of each column: log-odds against those of all rows; 0 where no row comes before. The base rate is that of all rows:
+        one without the own row would be lower for each positive one and so tell the label.
     """
     base = float(np.average(y, weights=weight))
-    by_code = np.lexsort((order, codes))
-    code, place = codes[by_code], order[by_code]
-    first = np.r_[True, code[1:] != code[:-1]]
-    block = first | np.r_[True, place[1:] != place[:-1]]
-    starts = np.maximum.accumulate(np.where(first, np.arange(len(code)), 0))
-    blocks = np.maximum.accumulate(np.where(block, np.arange(len(code)), 0))
-    rows = np.r_[0.0, np.cumsum(weight[by_code])]
-    won = np.r_[0.0, np.cumsum((weight * y)[by_code])]
-    # A difference of sums may fall below zero by rounding.
-    rows_before = np.maximum(rows[blocks] - rows[starts], 0.0)
-    won_before = np.clip(won[blocks] - won[starts], 0.0, rows_before)
-    found = np.empty(len(codes))
-    found[by_code] = _log_odds((won_before + SMOOTHING * base) / (rows_before + SMOOTHING))
-    return found - float(_log_odds(np.array([base]))[0])
+    start = float(_log_odds(np.array([base]))[0])
+    # Sorted by place once; each column then needs no more than a stable sort by code.
+    by_place = np.argsort(order, kind="stable")
+    place, won, number = order[by_place], (weight * y)[by_place], np.arange(len(y))
+    weight = weight[by_place]
+    first, block = np.ones((2, len(y)), bool)
+    rows_so_far, won_so_far = np.zeros((2, len(y) + 1))
+    for codes in columns:
+        code = codes[by_place]
+        by_code = np.argsort(code, kind="stable")
+        code, at = code[by_code], place[by_code]
+        first[1:] = code[1:] != code[:-1]
+        block[1:] = first[1:] | (at[1:] != at[:-1])
+        starts = np.maximum.accumulate(np.where(first, number, 0))
+        blocks = np.maximum.accumulate(np.where(block, number, 0))
+        np.cumsum(weight[by_code], out=rows_so_far[1:])
+        np.cumsum(won[by_code], out=won_so_far[1:])
+        # A difference of sums may fall below zero by rounding.
+        rows_before = np.maximum(rows_so_far[blocks] - rows_so_far[starts], 0.0)
+        won_before = np.clip(won_so_far[blocks] - won_so_far[starts], 0.0, rows_before)
+        found = np.empty(len(codes))
+        found[by_place[by_code]] = _log_odds((won_before + SMOOTHING * base) / (rows_before + SMOOTHING))
+        yield found - start
 
 
 def _log_odds(p: Values) -> Values:

@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
 
-from leadlight.estimators.encoder import Encoder
-from leadlight.estimators.forest import KINDS, Grower, bags, dataset, join
+from leadlight.estimators.encoder import Encoder, TrainingRows
+from leadlight.estimators.forest import KINDS, Forest, Grower, bags, dataset
 from leadlight.estimators.hist import HistGrower
 from leadlight.estimators.parts import Mixture
 from leadlight.estimators.ridge import fit_ridges
 from leadlight.kernels.trees import Trees
-from leadlight.runtime.lightgbm_text import parse_lightgbm
 from leadlight.runtime.model import Linear
 
 Values = NDArray[np.float64]
@@ -77,10 +76,9 @@ class Learner:
         self, recipe: Recipe, X: Values, y: Values, weight: Values, groups: NDArray[Any], most_bags: int
     ) -> None:
         self.recipe = recipe
-        self.y, self.weight = y, weight
+        self.X, self.y, self.weight = X, y, weight
         encoder = recipe.encoder
         self.encoding = None if encoder is None else encoder.encoding(X, y, weight)
-        self.encoded = X if self.encoding is None else self.encoding.encode(X)
         self.tree_columns = np.arange(X.shape[1]) if encoder is None else encoder.tree_columns
         self.linear_columns = np.arange(X.shape[1]) if encoder is None else encoder.linear_columns
         source = np.arange(X.shape[1]) if encoder is None else encoder.source
@@ -88,22 +86,26 @@ class Learner:
         statistics = encoder is not None and encoder.has_statistics
         count = min(bags(len(y), statistics), most_bags) if recipe.booster == "lightgbm" else 1
         self._growers: dict[str, list[Any]] = {kind: [] for kind in recipe.kinds}
-        shared: lgb.Dataset | None = None
+        rows, data = self._encoded(self.tree_columns), None
+        ordered = None
+        if encoder is not None and statistics:
+            ordered = TrainingRows(encoder, X, rows, y, weight, groups)
         for bag in range(count):
             for k, kind in enumerate(recipe.kinds):
                 seed = recipe.seed + 1_000 * bag + 100_000 * k
-                rows = self.encoded[:, self.tree_columns]
-                if encoder is not None and statistics:
-                    rows = encoder.training(X, self.encoded, y, weight, groups, seed)
+                if ordered is not None:
+                    rows, data = ordered.rows(seed), None
                 if recipe.booster != "lightgbm":
                     self._growers[kind].append(HistGrower(rows, y, weight, self._settings(), seed))
                     continue
-                data = shared
+                # Without statistics every bag reads the same rows: they are sorted into bins once.
                 if data is None:
                     data = dataset(rows, y, weight, recipe.settings["max_bin"], recipe.threads)
-                # Without statistics every bag reads the same rows: they are sorted into bins once.
-                shared = None if statistics else data
                 self._growers[kind].append(Grower(data, self._settings(), kind, seed, recipe.threads))
+
+    def _encoded(self, at: NDArray[np.int64]) -> Values:
+        """Return some encoded columns of the own rows, C order: trees and ridge read few in common."""
+        return self.X if self.encoding is None else self.encoding.encode(self.X, at)
 
     def _settings(self) -> dict[str, Any]:
         signs = self._signs[self.tree_columns]
@@ -115,7 +117,7 @@ class Learner:
 
     def tree_margin(self, kind: str, rounds: int, encoded: Values) -> Values:
         """Return the mean margin of one kind grown to so many trees; `encoded` is the same at each call."""
-        rows = np.ascontiguousarray(encoded[:, self.tree_columns])
+        rows = encoded if self.encoding is None else np.take(encoded, self.tree_columns, axis=1)
         total = np.zeros(len(encoded))
         for grower in self._growers[kind]:
             grower.grow(rounds)
@@ -127,14 +129,16 @@ class Learner:
         encoder, at = self.recipe.encoder, self.linear_columns
         indicator = None if encoder is None else encoder.indicator[at]
         signs = self._signs[at] if self._signs.any() else None
-        found = fit_ridges(self.encoded[:, at], self.y, self.weight, strengths, indicator, signs)
+        # In the order in which its sums run, which is down the columns.
+        rows = np.asfortranarray(self._encoded(at))
+        found = fit_ridges(rows, self.y, self.weight, strengths, indicator, signs)
         if encoder is None:
             return found
         return [self._spread(linear) for linear in found]
 
     def _spread(self, linear: Linear) -> Linear:
         """Return a ridge on its own columns as one on all encoded columns, with nothing for the others."""
-        width, at = self.encoded.shape[1], self.linear_columns
+        width, at = len(self._signs), self.linear_columns
         parts = []
         held = [np.zeros(len(at)) if bound is None else bound for bound in (linear.low, linear.high)]
         for array, empty in zip((*linear.arrays, *held), (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0), strict=True):
@@ -144,8 +148,8 @@ class Learner:
         mean, scale, coef, missing_coef, rate, low, high = parts
         return Linear(mean, scale, coef, missing_coef, rate, linear.intercept, low, high)
 
-    def trees(self, mixture: Mixture) -> tuple[Any, Trees]:
-        """Return the booster and its trees on the encoded columns, grown and mixed as chosen."""
+    def trees(self, mixture: Mixture) -> tuple[Forest | HistGradientBoostingClassifier, Trees]:
+        """Return what grew the trees, and the trees on the encoded columns, grown and mixed as chosen."""
         weights, boosters = [], []
         share = sum(mixture.weights[: len(self._growers)])
         for kind, rounds, weight in zip(self._growers, mixture.rounds, mixture.weights, strict=False):
@@ -155,15 +159,16 @@ class Learner:
                 # A ridge that takes all leaves no shares to divide by.
                 equal = 1.0 / len(self._growers)
                 weights.append((weight / share if share > 0 else equal) / len(self._growers[kind]))
+        forest: Forest | HistGradientBoostingClassifier
         if self.recipe.booster != "lightgbm":
-            booster, found = boosters[0], self._growers[self.recipe.kinds[0]][0].trees()
+            forest, found = boosters[0], self._growers[self.recipe.kinds[0]][0].trees()
         else:
-            booster = join(boosters, weights)
-            found = parse_lightgbm(booster.model_to_string())
+            forest = Forest(boosters, weights)
+            found = forest.trees()
         if self.encoding is None:
-            return booster, found
+            return forest, found
         feature = self.tree_columns[found.feature].astype(np.int32)
-        return booster, replace(found, feature=feature, n_features=self.encoding.width)
+        return forest, replace(found, feature=feature, n_features=self.encoding.width)
 
 
 def linear_margins(linears: Sequence[Linear], encoded: Values) -> Values:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import repeat
 from typing import Any, Final
 
 import numpy as np
@@ -52,14 +53,17 @@ class Encoding:
         """Number of encoded columns."""
         return len(self.source)
 
-    def encode(self, X: Floats) -> Floats:
-        """Return the encoded columns of raw rows, shape (n, width), C order.
+    def encode(self, X: Floats, columns: NDArray[np.int64] | None = None) -> Floats:
+        """Return the encoded columns of raw rows, or some of them by position, shape (n, width), C order.
 
         A code that is none, such as 0.5, counts as another value.
         """
-        out = np.empty((len(X), self.width))
+        source, begin = self.source, self.start
+        if columns is not None:
+            source, begin = source[columns], begin[columns]
+        out = np.empty((len(X), len(source)))
         places: dict[int, NDArray[np.int64]] = {}
-        for j, (column, start) in enumerate(zip(self.source.tolist(), self.start.tolist(), strict=True)):
+        for j, (column, start) in enumerate(zip(source.tolist(), begin.tolist(), strict=True)):
             if start == NUMBER:
                 out[:, j] = X[:, column]
                 continue
@@ -141,10 +145,10 @@ def category_codes(array: NDArray[Any], name: str, levels: Sequence[str]) -> tup
     ColumnTypeError
         The column holds times or nested values.
     """
-    place = {level: code for code, level in enumerate(levels)}
     other = len(levels)
+    place: dict[str | None, float] = {level: code for code, level in enumerate(levels)} | {None: np.nan}
     words = category_words(array, name)
-    codes = np.array([np.nan if word is None else place.get(word, other) for word in words], dtype=np.float64)
+    codes = np.fromiter(map(place.get, words, repeat(other)), np.float64, len(words))
     return codes, int(np.count_nonzero(codes == other))
 
 
@@ -162,23 +166,17 @@ def category_words(array: NDArray[Any], name: str) -> list[str | None]:
         )
     if array.dtype.kind in "Mm":
         raise _no_category(name, f"times ({array.dtype})")
-    kinds: set[type] = set()
-    words: list[str | None] = []
-    for value in np.atleast_1d(array).tolist():
-        if type(value) is str:
-            words.append(value)
-            continue
-        if is_null(value):
-            words.append(None)
-            continue
-        if type(value) not in kinds:
-            _check_kind(value, name)
-            kinds.add(type(value))
-        words.append(_word(value))
-    return words
+    checked: set[type] = set()
+    values = np.atleast_1d(array).tolist()
+    return [value if type(value) is str else _word(value, name, checked) for value in values]
 
 
-def _word(value: Any) -> str:
+def _word(value: Any, name: str, checked: set[type]) -> str | None:
+    if is_null(value):
+        return None
+    if type(value) not in checked:
+        _check_kind(value, name)
+        checked.add(type(value))
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, float) and value.is_integer():

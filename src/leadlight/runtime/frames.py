@@ -34,7 +34,7 @@ def named_columns(table: Any) -> dict[str, Any] | None:
             return None
         names, columns = list(table.dtype.names), [table[name] for name in table.dtype.names]
     elif hasattr(kind, "iloc"):  # pandas
-        names, columns = list(table.columns), [table.iloc[:, i] for i in range(table.shape[1])]
+        names, columns = list(table.columns), [column for _, column in table.items()]
     elif hasattr(kind, "column_names") and hasattr(kind, "column"):  # Arrow
         names, columns = list(table.column_names), [table.column(i) for i in range(len(table.column_names))]
     elif hasattr(kind, "get_columns"):  # polars
@@ -98,6 +98,8 @@ def objects(values: Any) -> np.ndarray[Any, np.dtype[Any]]:
 
 def is_null(value: Any) -> bool:
     """Whether a value is None, NaN, NaT or pandas' NA."""
+    if type(value) is float:
+        return value != value
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if isinstance(value, np.datetime64):

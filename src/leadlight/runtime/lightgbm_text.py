@@ -6,7 +6,8 @@ refused by name, for a model that is read wrongly is worse than one that is not 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,15 @@ from numpy.typing import NDArray
 from leadlight.errors import BundleError
 from leadlight.kernels.trees import Trees
 
-_Block = dict[str, str]
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class _Block(NamedTuple):
+    """The key=value lines of the header or of one tree, and where they stand."""
+
+    place: str
+    lines: dict[str, str]
 
 
 def parse_lightgbm(text: str) -> Trees:
@@ -36,158 +45,201 @@ def parse_lightgbm(text: str) -> Trees:
         The text is truncated or damaged, of another version, or describes linear trees, several outputs per
         row or averaged trees (a random forest).
     """
-    header, blocks = _split(text)
-    _check_header(header, len(blocks))
-    parts: dict[str, list[NDArray[Any]]] = {
-        name: [np.zeros(0, dtype=dtype)]
-        for name, dtype in (
-            ("root", np.int64),
-            ("left", np.int64),
-            ("right", np.int64),
-            ("feature", np.int64),
-            ("threshold", np.float64),
-            ("decision", np.int64),
-            ("internal_count", np.float64),
-            ("leaf_value", np.float64),
-            ("leaf_count", np.float64),
-            ("category_word", np.int64),
-        )
-    }
-    offsets = [np.zeros(1, dtype=np.int64)]
-    nodes = leaves = sets = words = 0
-    for number, block in enumerate(blocks):
-        tree = _read_tree(block, f"tree {number}")
-        boundaries = tree.pop("category_offset")
-        categorical = (tree["decision"] & 1) != 0
-        # From positions in this tree to positions in all trees; ~(leaf + k) is ~leaf - k.
-        for side in ("root", "left", "right"):
-            tree[side] = np.where(tree[side] >= 0, tree[side] + nodes, tree[side] - leaves)
-        tree["threshold"] = np.where(categorical, tree["threshold"] + sets, tree["threshold"])
-        offsets.append(boundaries[1:] + words)
-        for name, array in tree.items():
-            parts[name].append(array)
-        nodes += len(tree["left"])
-        leaves += len(tree["leaf_value"])
-        sets += len(boundaries) - 1
-        words += len(tree["category_word"])
-    arrays = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    width = _integer(header, "max_feature_idx", "the header") + 1
-    return Trees.from_arrays({**arrays, "category_offset": np.concatenate(offsets), "n_features": width})
+    return parse_weighted([text], [1.0])
+
+
+def parse_weighted(texts: Sequence[str], weights: Sequence[float]) -> Trees:
+    """Parse several texts as one model, whose margin is the weighted sum of theirs.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        At least one; see `parse_lightgbm`.
+    weights : sequence of float
+        What the leaves of each text are multiplied by.
+
+    Returns
+    -------
+    Trees
+        Those of the first text, then those of the second, and so on; validated.
+
+    Raises
+    ------
+    BundleError
+        As `parse_lightgbm`; or the texts read different numbers of columns.
+    """
+    blocks, widths, shares = list[_Block](), set[int](), list[float]()
+    for text, weight in zip(texts, weights, strict=True):
+        header, trees = _split(text)
+        _check_header(header, len(trees))
+        widths.add(_integer(header, "max_feature_idx") + 1)
+        blocks += trees
+        shares += [weight] * len(trees)
+    if len(widths) != 1:
+        raise BundleError(f"The models read {sorted(widths)} columns; only models of the same ones add up.")
+    arrays = _arrays(blocks, np.array(shares))
+    return Trees.from_arrays({**arrays, "n_features": widths.pop()})
 
 
 def _split(text: str) -> tuple[_Block, list[_Block]]:
-    """Return the key=value lines of the header and of each tree."""
-    lines = iter(text.splitlines())
-    if next(lines, "").strip() != "tree":
+    """Return the lines of the header and of each tree."""
+    text_lines = iter(text.splitlines())
+    if next(text_lines, "").strip() != "tree":
         raise BundleError("This is not the text of a LightGBM model: it does not begin with 'tree'.")
-    header: _Block = {}
+    block = header = _Block("the header", {})
     blocks: list[_Block] = []
-    block, place = header, "the header"
-    for line in lines:
-        if line.strip() == "end of trees":
-            return header, blocks
-        key, _, value = line.partition("=")
+    lines = header.lines
+    for line in text_lines:
+        key, mark, value = line.partition("=")
         if key == "Tree":
-            place = f"tree {len(blocks)}"
+            block = _Block(f"tree {len(blocks)}", {})
             if value.strip() != str(len(blocks)):
-                raise _damaged(place, f"it is numbered {value.strip()!r}")
-            block = {}
+                raise _damaged(block, f"it is numbered {value.strip()!r}")
             blocks.append(block)
-        elif key.strip():
-            if key in block:
-                raise _damaged(place, f"it has {key[:40]!r} twice")
-            block[key] = value
-    raise _damaged(place, "the text ends before 'end of trees'")
+            lines = block.lines
+        elif not mark:
+            # LightGBM marks its header by words without a value.
+            if key.strip() == "end of trees":
+                return header, blocks
+            lines[key] = ""
+        elif key in lines:
+            raise _damaged(block, f"it has {key[:40]!r} twice")
+        else:
+            lines[key] = value
+    raise _damaged(block, "the text ends before 'end of trees'")
 
 
 def _check_header(header: _Block, n_trees: int) -> None:
-    version = header.get("version", "").strip()
+    version = header.lines.get("version", "").strip()
     if version != "v4":
         raise BundleError(f"The format is {version[:20]!r}; only 'v4' is read. Train with LightGBM 4.")
-    if "average_output" in header:
+    if "average_output" in header.lines:
         raise BundleError("The model averages its trees (boosting='rf'); train with boosting='gbdt'.")
     for key in ("num_class", "num_tree_per_iteration"):
-        number = _integer(header, key, "the header")
+        number = _integer(header, key)
         if number != 1:
             raise BundleError(f"The model has {key}={number}; only models with one output are read.")
-    sizes = len(header.get("tree_sizes", "").split())
+    sizes = len(header.lines.get("tree_sizes", "").split())
     if sizes != n_trees:
-        raise _damaged("the header", f"it announces {sizes} trees and {n_trees} follow")
+        raise _damaged(header, f"it announces {sizes} trees and {n_trees} follow")
 
 
-def _read_tree(block: _Block, place: str) -> dict[str, NDArray[Any]]:
-    """Read one tree into the arrays of `Trees`, with positions counted from its own first node and leaf."""
-    if _integer(block, "is_linear", place) != 0:
+def _arrays(blocks: Sequence[_Block], weights: Floats) -> dict[str, NDArray[Any]]:
+    """Return the arrays of `Trees`: each key is read in all trees at once, for a call a tree costs more than its numbers."""
+    one = np.ones(len(blocks), dtype=np.int64)
+    linear = _integers(blocks, "is_linear", one)
+    if linear.any():
+        place = blocks[int(np.argmax(linear != 0))].place
         raise BundleError(f"The model has linear trees ({place}); train with linear_tree=False.")
-    m = _integer(block, "num_leaves", place)
-    n = m - 1
-    if m < 1:
-        raise _damaged(place, f"num_leaves is {m}")
-    n_sets = _integer(block, "num_cat", place)
-    tree = {
-        "root": np.array([0 if n else -1]),
-        "left": _integers(block, "left_child", n, place),
-        "right": _integers(block, "right_child", n, place),
-        "feature": _integers(block, "split_feature", n, place),
-        "threshold": _floats(block, "threshold", n, place),
-        "decision": _integers(block, "decision_type", n, place),
-        "internal_count": _floats(block, "internal_count", n, place),
-        "leaf_value": _floats(block, "leaf_value", m, place),
-        "leaf_count": _leaf_count(block, m, place),
-        "category_offset": np.zeros(1, dtype=np.int64),
-        "category_word": np.zeros(0, dtype=np.int64),
-    }
-    if n_sets != 0:
-        words = _integers(block, "cat_threshold", None, place)
-        boundaries = _integers(block, "cat_boundaries", n_sets + 1, place)
-        if boundaries[0] != 0 or boundaries[-1] != len(words):
-            raise _damaged(place, "cat_boundaries do not fit cat_threshold")
-        tree.update(category_offset=boundaries, category_word=words)
+    leaves, sets = _integers(blocks, "num_leaves", one), _integers(blocks, "num_cat", one)
+    for key, least, found in (("num_leaves", 1, leaves), ("num_cat", 0, sets)):
+        if (found < least).any():
+            k = int(np.argmax(found < least))
+            raise _damaged(blocks[k], f"{key} is {found[k]}")
+    nodes = leaves - 1
+    left, right = _integers(blocks, "left_child", nodes), _integers(blocks, "right_child", nodes)
+    feature = _integers(blocks, "split_feature", nodes)
+    decision = _integers(blocks, "decision_type", nodes)
+    threshold = _floats(blocks, "threshold", nodes)
+    internal_count = _floats(blocks, "internal_count", nodes)
+    leaf_value = _floats(blocks, "leaf_value", leaves)
+    leaf_count = _leaf_count(blocks, leaves)
+    offsets, words = _category_sets(blocks, sets)
+
     # Checked before the shift, after which a wrong position could be a right one of another tree.
-    link = np.concatenate([tree["left"], tree["right"]])
-    if ((link < -m) | (link >= n)).any():
-        raise _damaged(place, "a child is out of bounds")
-    index = tree["threshold"][(tree["decision"] & 1) != 0]
-    if not ((index >= 0) & (index < n_sets)).all():
-        raise _damaged(place, "a category set is out of bounds")
-    return tree
+    tree = np.repeat(np.arange(len(blocks)), nodes)
+    for link in (left, right):
+        within = (link >= -leaves[tree]) & (link < nodes[tree])
+        _require(within, blocks, tree, "a child is out of bounds")
+    categorical = (decision & 1) != 0
+    known = (threshold >= 0) & (threshold < sets[tree])
+    _require(known | ~categorical, blocks, tree, "a category set is out of bounds")
+
+    # From positions in its tree to positions in all trees; ~(leaf + k) is ~leaf - k.
+    first_node, first_leaf, first_set = (np.cumsum(sizes) - sizes for sizes in (nodes, leaves, sets))
+    left, right = (np.where(k >= 0, k + first_node[tree], k - first_leaf[tree]) for k in (left, right))
+    return {
+        "root": np.where(nodes > 0, first_node, ~first_leaf),
+        "left": left,
+        "right": right,
+        "feature": feature,
+        "threshold": np.where(categorical, threshold + first_set[tree], threshold),
+        "decision": decision,
+        "internal_count": internal_count,
+        "leaf_value": leaf_value * np.repeat(weights, leaves),
+        "leaf_count": leaf_count,
+        "category_offset": offsets,
+        "category_word": words,
+    }
 
 
-def _leaf_count(block: _Block, m: int, place: str) -> NDArray[np.float64]:
-    # Some versions write no count for a tree of one leaf. Nothing is divided by it: any positive one will do.
-    if m == 1 and block.get("leaf_count", "").strip() in ("", "0"):
-        return np.ones(1)
-    return _floats(block, "leaf_count", m, place)
+def _leaf_count(blocks: Sequence[_Block], leaves: Integers) -> Floats:
+    for k in np.flatnonzero(leaves == 1).tolist():
+        # Some versions write no count for a tree of one leaf. Nothing is divided by it: any positive one will do.
+        if blocks[k].lines.get("leaf_count", "").strip() in ("", "0"):
+            blocks[k].lines["leaf_count"] = "1"
+    return _floats(blocks, "leaf_count", leaves)
 
 
-def _tokens(block: _Block, key: str, size: int | None, place: str) -> list[str]:
-    if key not in block:
-        raise _damaged(place, f"{key} is missing")
-    tokens = block[key].split()
-    if size is not None and len(tokens) != size:
-        raise _damaged(place, f"{key} has {len(tokens)} values instead of {size}")
-    return tokens
+def _category_sets(blocks: Sequence[_Block], sets: Integers) -> tuple[Integers, Integers]:
+    """Return where each set of categories begins among the words of all trees, and the words."""
+    offsets, words, total = [np.zeros(1, np.int64)], [np.zeros(0, np.int64)], 0
+    for k in np.flatnonzero(sets).tolist():
+        own = _integers([blocks[k]], "cat_threshold", None)
+        bounds = _integers([blocks[k]], "cat_boundaries", sets[[k]] + 1)
+        if bounds[0] != 0 or bounds[-1] != len(own):
+            raise _damaged(blocks[k], "cat_boundaries do not fit cat_threshold")
+        offsets.append(bounds[1:] + total)
+        words.append(own)
+        total += len(own)
+    return np.concatenate(offsets), np.concatenate(words)
 
 
-def _integers(block: _Block, key: str, size: int | None, place: str) -> NDArray[np.int64]:
-    tokens = _tokens(block, key, size, place)
+def _integers(blocks: Sequence[_Block], key: str, sizes: Integers | None) -> Integers:
+    return _numbers(blocks, key, sizes, np.dtype(np.int64))
+
+
+def _floats(blocks: Sequence[_Block], key: str, sizes: Integers) -> Floats:
+    return _numbers(blocks, key, sizes, np.dtype(np.float64))
+
+
+def _integer(block: _Block, key: str) -> int:
+    return int(_integers([block], key, np.ones(1, np.int64))[0])
+
+
+def _numbers(
+    blocks: Sequence[_Block], key: str, sizes: Integers | None, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Return the numbers of one key in all blocks, one after the other; `sizes` says how many each must have."""
+    wanted = [None] * len(blocks) if sizes is None else sizes.tolist()
+    tokens: list[str] = []
+    for block, size in zip(blocks, wanted, strict=True):
+        if key not in block.lines:
+            raise _damaged(block, f"{key} is missing")
+        own = block.lines[key].split()
+        if size is not None and len(own) != size:
+            raise _damaged(block, f"{key} has {len(own)} values instead of {size}")
+        tokens += own
+    whole = dtype.kind == "i"
     try:
-        return np.array([int(token) for token in tokens], dtype=np.int64)
+        # Python's own conversions, for NumPy's also take words that are no number.
+        return np.fromiter(map(int if whole else float, tokens), dtype, len(tokens))
     except (ValueError, OverflowError) as error:
-        raise _damaged(place, f"{key} holds something that is not a 64-bit integer") from error
+        if len(blocks) > 1:
+            # Read again on its own, the block that holds it says so.
+            for k in range(len(blocks)):
+                _numbers(blocks[k : k + 1], key, None, dtype)
+        what = "a 64-bit integer" if whole else "a number"
+        raise _damaged(blocks[0], f"{key} holds something that is not {what}") from error
 
 
-def _floats(block: _Block, key: str, size: int, place: str) -> NDArray[np.float64]:
-    tokens = _tokens(block, key, size, place)
-    try:
-        return np.array([float(token) for token in tokens], dtype=np.float64)
-    except ValueError as error:
-        raise _damaged(place, f"{key} holds something that is not a number") from error
+def _require(sound: NDArray[np.bool_], blocks: Sequence[_Block], tree: Integers, problem: str) -> None:
+    """Refuse what is not sound, by the tree that it belongs to."""
+    if not sound.all():
+        raise _damaged(blocks[int(tree[np.argmin(sound)])], problem)
 
 
-def _integer(block: _Block, key: str, place: str) -> int:
-    return int(_integers(block, key, 1, place)[0])
-
-
-def _damaged(place: str, problem: str) -> BundleError:
-    return BundleError(f"LightGBM's text model is damaged in {place}: {problem}. Save or train it again.")
+def _damaged(block: _Block, problem: str) -> BundleError:
+    return BundleError(
+        f"LightGBM's text model is damaged in {block.place}: {problem}. Save or train it again."
+    )
