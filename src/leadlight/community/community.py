@@ -17,22 +17,21 @@ from leadlight.community.activity import MEMBERS, Activity, ActivityBuilder
 from leadlight.community.addresses import digest_of, stand_in, with_stand_ins
 from leadlight.community.arguments import check_columns_argument, check_values_argument
 from leadlight.community.counting import log_digest, member_digests, most_used, stated_of_others
+from leadlight.community.deals import contacts_of, deal_contacts_of, matched_deals, members_named
 from leadlight.community.doubts import doubts
-from leadlight.community.encode import encode, member_codes
-from leadlight.community.matching import Match, match_deals
+from leadlight.community.encode import encode
+from leadlight.community.matching import Match
 from leadlight.community.members import NEVER, Members
 from leadlight.community.reading import Source, open_table
 from leadlight.community.refused import RefusedRows
 from leadlight.community.repeats import repeated_rows
 from leadlight.community.tables import (
-    SCHEMAS,
     Rejects,
     RowCheck,
     canonical,
     canonical_batch,
     require,
     same_identifiers,
-    time_us,
 )
 from leadlight.community.values import Notation, check_zone
 from leadlight.errors import InputError, SchemaError, warn
@@ -204,8 +203,12 @@ class Community:
         self.members = Members(tables.get("members"), ids, _emails_in_log(self._activity))
         # Who each row of these tables is about, kept because an address alone no longer says it once it is hashed.
         self._about = {n: self._whom(tables[n], n) for n in ("deal_contacts", "contacts") if n in tables}
-        self.deals, self.matches = self._match(tables.get("deals"), tables.get("deal_contacts"))
-        self.contacts = self._contacts(tables.get("contacts"))
+        reached, contacts = tables.get("deal_contacts"), tables.get("contacts")
+        self._deal_contacts = (
+            None if reached is None else deal_contacts_of(reached, self._about["deal_contacts"])
+        )
+        self.deals, self.matches = self._match(tables.get("deals"))
+        self.contacts = None if contacts is None else contacts_of(contacts, self._about["contacts"])
         for told in doubts(self):
             warn(told)
         facts = self.members.facts
@@ -242,36 +245,10 @@ class Community:
             for number, row in zip(at[rows].tolist(), _single(log.rows(rows)), strict=True):
                 self._saved.add(name, number, row, np.array([reason], object))
 
-    def _match(self, table: pa.Table | None, contacts: pa.Table | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-        columns = SCHEMAS["deals"]
-        if table is None:
-            table = pa.table({c: pa.array([], pa.string()) for c in columns})
-        frame = pd.DataFrame(
-            {
-                c: pd.Series(table[c].to_pylist(), dtype=object)
-                for c in table.column_names
-                if not c.endswith("_at")
-            }
-        )
-        people = self.members.facts.rename_axis("member_id").reset_index()
-        matches = match_deals(frame, people[["member_id", "account_id", "email", "email_domain"]], self.match)
-        deals = pd.DataFrame(
-            {
-                "deal_id": matches["deal_id"],
-                "outcome": frame["outcome"].astype(object).where(frame["outcome"].notna(), None),
-                "opened_us": time_us(table, "opened_at", NEVER) if table.num_rows else np.empty(0, np.int64),
-                "closed_us": time_us(table, "closed_at", NEVER) if table.num_rows else np.empty(0, np.int64),
-                "known_us": time_us(table, "known_at", NEVER) if table.num_rows else np.empty(0, np.int64),
-                "member": self.members.ids.get_indexer(pd.Index(matches["member_id"])),
-                "account": self.members.account_ids.get_indexer(pd.Index(matches["account_id"])),
-                "amount": frame["amount"].astype(float) if "amount" in frame else np.nan,
-            }
-        )
-        undated = deals["outcome"].notna() & (deals["closed_us"] == NEVER)
-        self._reject("deals", "closed without closed_at", undated.to_numpy(bool), table)
-        # The date that sales expects an open deal to close on is no fact.
-        deals.loc[deals["outcome"].isna(), "closed_us"] = NEVER
-        self._deal_contacts = None if contacts is None else self._reached(contacts)
+    def _match(self, table: pa.Table | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+        deals, matches = matched_deals(table, self.members, self.match)
+        undated = (deals["outcome"].notna() & (deals["closed_us"] == NEVER)).to_numpy(bool)
+        self._reject("deals", "closed without closed_at", undated, table)
         if self._deal_contacts is not None:
             named = deals["deal_id"].isin(self._deal_contacts["deal_id"]) & (matches["status"] != "matched")
             matches.loc[named, ["status", "by", "reason"]] = ["matched", "deal_contacts", ""]
@@ -279,50 +256,11 @@ class Community:
         return deals[kept].reset_index(drop=True), matches
 
     def _whom(self, table: pa.Table, name: str) -> Codes:
-        """Return the member of each row, by member_id, else by the address if one member alone has it; -1 for none."""
-        nobody = np.full(table.num_rows, -1, np.int64)
-        codes = (
-            member_codes(table["member_id"], self.members.ids)
-            if "member_id" in table.column_names
-            else nobody
-        )
-        if "email" not in table.column_names:
-            return codes
-        addresses = self.members.facts["email"]
-        alone = addresses[addresses.notna() & ~addresses.duplicated(keep=False)]
-        found = pd.Series(self.members.ids.get_indexer(alone.index), alone.to_numpy(), dtype=np.int64)
-        stand_ins = pd.Index(table["email"].to_pylist(), dtype=object)
-        codes = np.where(codes < 0, found.reindex(stand_ins).fillna(-1).to_numpy(np.int64), codes)
-        self._reject(name, "no single member has this address", codes < 0, table)
+        """Return the member of each row, -1 for none."""
+        codes = members_named(table, self.members)
+        if "email" in table.column_names:
+            self._reject(name, "no single member has this address", codes < 0, table)
         return codes
-
-    def _reached(self, table: pa.Table) -> pd.DataFrame:
-        frame = pd.DataFrame(
-            {
-                "deal_id": pd.Series(table["deal_id"].to_pylist(), dtype=object),
-                "member": self._about["deal_contacts"],
-            }
-        )
-        return frame[frame["member"] >= 0].drop_duplicates()
-
-    def _contacts(self, table: pa.Table | None) -> pd.DataFrame | None:
-        if table is None:
-            return None
-        columns = table.column_names
-        contacts = pd.DataFrame(
-            {
-                "member": self._about["contacts"],
-                "contacted_us": time_us(table, "contacted_at", NEVER),
-                "chosen_by": pd.Series(
-                    table["chosen_by"].to_pylist() if "chosen_by" in columns else None, dtype=object
-                ),
-                "propensity": table["propensity"].to_numpy() if "propensity" in columns else np.nan,
-            },
-            index=range(table.num_rows),
-        )
-        if "email" in columns:
-            contacts = contacts[contacts["member"] >= 0]
-        return contacts.sort_values(["contacted_us", "member"], kind="stable", ignore_index=True)
 
     @cached_property
     def activity(self) -> pa.Table:
