@@ -154,11 +154,28 @@ def test_growing_stops_once_more_trees_are_worse():
     assert (rounds, found.tolist(), asked) == (2, [1.0, 1.0], [1, 2, 4])
 
 
-@pytest.mark.parametrize(("won", "near"), [(0, PRIOR), (10**9, (0.0, 0.0, 0.0, 1.0))])
-def test_weights_follow_the_measurement_as_far_as_won_accounts_allow(won, near):
+@pytest.mark.parametrize(("worth", "near"), [(0, PRIOR), (10**9, (0.0, 0.0, 0.0, 1.0))])
+def test_weights_follow_the_measurement_as_far_as_won_accounts_allow(worth, near):
     y = np.array([0.0, 1.0])
     margins = [np.zeros(2), np.zeros(2), np.zeros(2), np.array([-1.0, 1.0])]
-    assert best_weights(margins, y, np.ones(2), won) == pytest.approx(near, abs=1e-6)
+    assert best_weights(margins, y, np.ones(2), worth) == pytest.approx(near, abs=1e-6)
+
+
+def test_a_loss_that_is_flat_leaves_the_weights_where_they_were():
+    rng = np.random.default_rng(0)
+    y = (rng.random(4_000) < 0.1).astype(float)
+    margins = [np.full(4_000, -2.2) + 0.01 * rng.normal(size=4_000) for _ in range(4)]
+    assert best_weights(margins, y, np.ones(4_000), 1.0) == pytest.approx(PRIOR, abs=0.06)
+
+
+def test_rows_that_say_the_same_again_move_the_weights_no_further():
+    rng = np.random.default_rng(1)
+    y = (rng.random(200) < 0.3).astype(float)
+    margins = [(y - 0.5) * scale + rng.normal(size=200) for scale in (0.2, 0.4, 0.6, 0.8)]
+    once = best_weights(margins, y, np.ones(200), 1.0)
+    again = [np.tile(margin, 10) for margin in margins]
+    assert best_weights(again, np.tile(y, 10), np.ones(2_000), 0.1) == pytest.approx(once, abs=1e-9)
+    assert best_weights(again, np.tile(y, 10), np.ones(2_000), 1.0)[3] > once[3] + 0.05
 
 
 def test_a_part_that_is_not_there_weighs_nothing():

@@ -46,7 +46,9 @@ def latest_rows(
     return result
 
 
-def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any]) -> Calibration:
+def fit_sigmoid(
+    margin: Values, y: Values, weight: Values, groups: NDArray[Any], most: float = np.inf
+) -> Calibration:
     """Fit log-odds = slope * margin + intercept by maximum likelihood.
 
     Parameters
@@ -58,6 +60,8 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     weight : float64 array of shape (n,)
     groups : array of shape (n,)
         Accounts: rows of one are not independent, so the covariance sums scores within each (the sandwich estimate).
+    most : float, optional
+        The slope is no larger: what later rows bear, see `slope_in_time`.
 
     Returns
     -------
@@ -70,9 +74,10 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     beta = np.array([1.0, 0.0])
     free = np.array([not few, True])
     beta = climb(beta, design, y, weight, free)
-    if beta[0] < SMALLEST_SLOPE:
-        # Margins that rank no better than chance out of fold keep their order and say almost nothing; the mean stays right.
-        beta = climb(np.array([SMALLEST_SLOPE, beta[1]]), design, y, weight, np.array([False, True]))
+    # Margins that rank no better than chance out of fold keep their order and say almost nothing; the mean stays right.
+    held = beta[0] if few else max(min(beta[0], most), SMALLEST_SLOPE)
+    if held != beta[0]:
+        beta = climb(np.array([held, beta[1]]), design, y, weight, np.array([False, True]))
     p = sigmoid(design @ beta)
     scores = design * (weight * (y - p))[:, None]
     _, codes = np.unique(groups, return_inverse=True)
@@ -90,6 +95,41 @@ def fit_sigmoid(margin: Values, y: Values, weight: Values, groups: NDArray[Any])
     )
 
 
+def slope_in_time(
+    margin: Values, y: Values, weight: Values, groups: NDArray[Any], block: NDArray[np.int64]
+) -> float:
+    """Return the slope that margins of later rows bear, each period with a level of its own.
+
+    Margins of folds at random know the periods that they are judged in, and are trusted too far where periods differ.
+
+    Parameters
+    ----------
+    margin : float64 array of shape (n,)
+        By fits on earlier rows.
+    y, weight : float64 arrays of shape (n,)
+        Rows without weight do not count.
+    groups, block : arrays of shape (n,)
+        Accounts and periods.
+
+    Returns
+    -------
+    float
+        Infinity where fewer than 20 positive groups are left to say so.
+    """
+    there = weight > 0
+    for one in np.unique(block):
+        own = there & (block == one)
+        if not 0 < y[own].sum() < own.sum():
+            there &= block != one
+    if len(np.unique(groups[there & (y > 0)])) < FEW_POSITIVES:
+        return float(np.inf)
+    margin, y, weight = margin[there], y[there], weight[there]
+    level = (block[there, None] == np.unique(block[there])).astype(np.float64)
+    design = np.column_stack([margin, level])
+    start = np.r_[1.0, np.zeros(level.shape[1])]
+    return float(climb(start, design, y, weight, np.ones(len(start), bool))[0])
+
+
 LONGEST_STEP = 5.0
 
 
@@ -98,14 +138,14 @@ def climb(start: Values, design: Values, y: Values, weight: Values, free: NDArra
 
     Parameters
     ----------
-    start : float64 array of shape (2,)
-    design : float64 array of shape (n, 2)
+    start : float64 array of shape (k,)
+    design : float64 array of shape (n, k)
     y, weight : float64 arrays of shape (n,)
-    free : bool array of shape (2,)
+    free : bool array of shape (k,)
 
     Returns
     -------
-    float64 array of shape (2,)
+    float64 array of shape (k,)
         Finite where the classes are separated, too: there it stops once nothing more is gained.
     """
     beta = start.copy()
@@ -113,8 +153,8 @@ def climb(start: Values, design: Values, y: Values, weight: Values, free: NDArra
     for _ in range(200):
         p = sigmoid(design @ beta)
         gradient = design.T @ (weight * (y - p))
-        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
-        step = np.zeros(2)
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(len(beta))
+        step = np.zeros(len(beta))
         step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
         # Full Newton steps from a poor start overshoot and come back, for ever.
         step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))

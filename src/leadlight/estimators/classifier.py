@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from threadpoolctl import ThreadpoolController
 
 from leadlight.errors import InputError, LeadlightWarning, SchemaError, closest
-from leadlight.estimators.calibration import FEW_POSITIVES, NONE, fit_sigmoid, latest_rows
+from leadlight.estimators.calibration import FEW_POSITIVES, NONE, fit_sigmoid, latest_rows, slope_in_time
 from leadlight.estimators.encoder import Encoder, learn_levels
 from leadlight.estimators.folds import measure
 from leadlight.estimators.forest import FEW_ROWS, Forest, tree_settings
@@ -24,7 +24,9 @@ from leadlight.estimators.inputs import (
     column_names,
     matrix,
 )
+from leadlight.estimators.later import Later
 from leadlight.estimators.learner import Learner, Recipe
+from leadlight.estimators.parts import Mixture, mixed
 from leadlight.estimators.rows import Rows
 from leadlight.kernels.linear import sigmoid
 from leadlight.runtime.encoding import Levels
@@ -49,10 +51,12 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     ----------
     blend : bool, default=True
         Blend the trees with a ridge logistic regression by a weighted mean of log-odds; the weights are chosen by
-        out-of-fold log loss, shrunk towards .3 for the ridge where won accounts are few. False keeps the trees alone.
+        out-of-fold log loss, with `times` by that of later rows, and shrunk towards .3 for the ridge where won accounts are
+        few. False keeps the trees alone.
     calibration : {"sigmoid", None}, default="sigmoid"
         Map from margin to log-odds, fitted on out-of-fold margins of the latest times that hold 100 positive rows,
-        or half of the positive rows where that is fewer. Below 20 positive groups only its intercept is fitted.
+        or half of the positive rows where that is fewer; with `times` the slope is at most what fits on earlier rows bear on
+        later ones. Below 20 positive groups only its intercept is fitted.
     ridge : float, optional
         Inverse strength of the ridge penalty; None chooses one of six by out-of-fold log loss.
     booster : {"lightgbm", "hist_gradient_boosting"}, default="lightgbm"
@@ -214,7 +218,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
             return self._fit(data, recipe, used)
 
     def _fit(self, data: Rows, recipe: Recipe, used: NDArray[np.int64]) -> Self:
-        mixture, margin = measure(
+        mixture, margin, later = measure(
             data,
             recipe,
             n_folds=self.n_folds,
@@ -234,7 +238,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.calibration_ = NONE
         log_odds = np.full(len(data.y), np.nan)
         if margin is not None:
-            self._calibrate(data, margin)
+            self._calibrate(data, margin, mixture, later)
             log_odds = self.calibration_.slope * margin + self.calibration_.intercept
         self.oof_log_odds_ = np.full(data.rows, np.nan)
         self.oof_log_odds_[data.kept] = log_odds
@@ -287,7 +291,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
             signs[at] = sign
         return signs
 
-    def _calibrate(self, data: Rows, margin: Values) -> None:
+    def _calibrate(self, data: Rows, margin: Values, mixture: Mixture, later: Later | None) -> None:
         if self.calibration is None:
             return
         weight, asked = data.calibrate_on, data.calibrate_on > 0
@@ -302,8 +306,13 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
                 LeadlightWarning,
                 stacklevel=3,
             )
+        most = np.inf
+        if later is not None:
+            at = later.rows
+            found_later = mixed(later.margins, mixture.weights)
+            most = slope_in_time(found_later, data.y[at], weight[at], data.groups[at], later.block)
         self.calibration_ = fit_sigmoid(
-            margin[rows], data.y[rows], weight[rows] / weight[rows].mean(), data.groups[rows]
+            margin[rows], data.y[rows], weight[rows] / weight[rows].mean(), data.groups[rows], most
         )
 
     @property

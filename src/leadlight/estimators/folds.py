@@ -1,8 +1,9 @@
-"""Out of fold: the number of trees, the strength of the ridge and the weights of the parts, chosen within accounts."""
+"""Out of fold: number of trees and strength of the ridge chosen within accounts, weights of the parts in time, too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -10,8 +11,17 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from leadlight.estimators.forest import KINDS, MARKS
+from leadlight.estimators.later import Later, judged_later
 from leadlight.estimators.learner import Learner, Recipe, linear_margins
-from leadlight.estimators.parts import STRENGTHS, Mixture, best_rounds, best_weights, log_loss, prior_weights
+from leadlight.estimators.parts import (
+    STRENGTHS,
+    Mixture,
+    best_rounds,
+    best_weights,
+    log_loss,
+    mixed,
+    prior_weights,
+)
 from leadlight.estimators.rows import Rows
 
 Values = NDArray[np.float64]
@@ -23,10 +33,27 @@ USUAL_ROUNDS, USUAL_STRENGTH = 160, 0.1
 """Where there are too few won accounts for folds."""
 
 
+class Measured(NamedTuple):
+    """What was chosen, and what it rests on.
+
+    Attributes
+    ----------
+    mixture : Mixture
+    margin : float64 array of shape (n,) or None
+        Margins of the mixture, each row by a fit that saw nobody of its group; None where folds are impossible.
+    later : Later or None
+        Rows of later periods by fits on earlier ones; None without several times.
+    """
+
+    mixture: Mixture
+    margin: Values | None
+    later: Later | None
+
+
 def measure(
     data: Rows, recipe: Recipe, *, n_folds: int, won: int, strength: float | None, n_jobs: int
-) -> tuple[Mixture, Values | None]:
-    """Choose trees, ridge and weights by out-of-fold log loss.
+) -> Measured:
+    """Choose trees, ridge and weights by out-of-fold log loss; the weights by later rows where there are times.
 
     Parameters
     ----------
@@ -41,18 +68,14 @@ def measure(
     n_jobs : int
         Folds fitted at once.
 
-    Returns
-    -------
-    Mixture
-    float64 array of shape (n,) or None
-        Margins of the mixture, each row by a fit that saw nobody of its group; None where folds are impossible.
     """
     splits = folds_of(data, n_folds, won, recipe.seed)
     strengths = STRENGTHS if strength is None else (strength,)
     there = (*(kind in recipe.kinds for kind in KINDS), recipe.ridge)
     if not splits:
         rounds = (USUAL_ROUNDS,) * len(recipe.kinds)
-        return Mixture(rounds, USUAL_STRENGTH if strength is None else strength, prior_weights(there)), None
+        usual = Mixture(rounds, USUAL_STRENGTH if strength is None else strength, prior_weights(there))
+        return Measured(usual, None, None)
     # Threads: LightGBM and BLAS release the lock, and processes would copy the rows.
     with Parallel(n_jobs=n_jobs, prefer="threads") as parallel:
         folds = parallel(delayed(_fold)(data, train, test, recipe) for train, test in splits)
@@ -76,11 +99,15 @@ def measure(
             ridges = gathered(lambda fold: fold.ridges(strengths), len(strengths))
             losses = [log_loss(ridges[:, k], data.y, data.weight) for k in range(len(strengths))]
             best, found[-1] = strengths[int(np.argmin(losses))], ridges[:, int(np.argmin(losses))]
-    weights = best_weights(found, data.y, data.weight, won)
-    margin = sum(
-        (w * part for w, part in zip(weights, found, strict=True) if part is not None), np.zeros(len(data.y))
-    )
-    return Mixture(rounds, best, weights), margin
+        # One part alone has nothing to share weight with.
+        later = judged_later(data, recipe, rounds, best, parallel) if sum(there) > 1 else None
+    worth = won / float(data.weight @ data.y)
+    if later is None:
+        weights = best_weights(found, data.y, data.weight, worth)
+    else:
+        at = later.rows
+        weights = best_weights(later.margins, data.y[at], data.weight[at], worth, later.block)
+    return Measured(Mixture(rounds, best, weights), mixed(found, weights), later)
 
 
 def folds_of(data: Rows, n_folds: int, won: int, seed: int) -> list[Split]:
