@@ -553,7 +553,7 @@ print(peak() - before)
 
 @needs_peak
 def test_a_dump_takes_less_memory_than_its_size(tmp_path):
-    """In parts it takes less than half of its size, where the whole at once takes more than its size."""
+    """In parts it takes less than two thirds of its size, where the whole at once takes more than its size."""
 
     def write(folder: str, votes: int) -> int:
         path = tmp_path / folder
@@ -591,7 +591,7 @@ def test_a_dump_takes_less_memory_than_its_size(tmp_path):
         return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
     some, whole = growth(20_000, 1 << 20), growth(10**9, 1 << 28)
-    assert 2 * some < size < whole, (some, whole)
+    assert 1.5 * some < size < whole, (some, whole)
 
 
 def test_a_prepared_site_becomes_a_community_without_rejected_rows():
