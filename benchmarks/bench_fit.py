@@ -19,6 +19,7 @@ import pandas as pd
 from peers.measure import machine
 
 from leadlight.estimators import LeadClassifier, classifier, learner
+from leadlight.estimators.folds import Measured
 from leadlight.estimators.forest import KINDS, Grower
 from leadlight.estimators.learner import Recipe
 from leadlight.estimators.parts import Mixture, prior_weights
@@ -70,10 +71,10 @@ def taking_turns(first: Callable[[], object], second: Callable[[], object], runs
     return np.array(pairs)
 
 
-def chosen(data: Any, recipe: Recipe, **_: Any) -> tuple[Mixture, None]:
+def chosen(data: Any, recipe: Recipe, **_: Any) -> Measured:
     """Return what folds would choose, without folds."""
     weights = prior_weights([*(kind in recipe.kinds for kind in KINDS), False])
-    return Mixture((ROUNDS,) * len(recipe.kinds), 0.1, weights), None
+    return Measured(Mixture((ROUNDS,) * len(recipe.kinds), 0.1, weights), None, None)
 
 
 def fitted(frame: pd.DataFrame, y: np.ndarray) -> LeadClassifier:
