@@ -11,8 +11,8 @@ from pathlib import Path
 
 HEAD = """# Benchmarks
 
-Printed by `make bench`, pasted by `benchmarks/page.py`, figures as they are, those that missed their mark too. Each section says
-when and on which machine. How it is measured, and what the rivals do: [benchmarks](../benchmarks/README.md). Shared machines are
+Printed by the benchmarks of the repository, which `make bench` runs in their shorter forms, and pasted by `benchmarks/page.py`: figures
+as they are, those that missed their mark too. Each section says when and on which machine. How it is measured, and what the rivals do: [benchmarks](../benchmarks/README.md). Shared machines are
 noisy: ratios in one run say more than seconds.
 """
 SECTION = re.compile(r"^## `(\w+\.py)`\n.*?(?=^## `|\Z)", re.DOTALL | re.MULTILINE)
