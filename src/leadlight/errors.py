@@ -48,12 +48,12 @@ class LeadlightWarning(UserWarning):
     """Something that does not stop the work and that the user should know."""
 
 
-def warn(message: str) -> None:
-    """Warn with a `LeadlightWarning` that points at the line outside leadlight that asked for the work."""
+def warn(message: str, category: type[LeadlightWarning] = LeadlightWarning) -> None:
+    """Warn with a pointer at the line outside leadlight that asked for the work."""
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "leadlight":
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, LeadlightWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def closest(name: str, candidates: Iterable[str]) -> str:

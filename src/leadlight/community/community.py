@@ -366,13 +366,18 @@ class Community:
         """Latest timestamp of activity, deals and contacts (UTC microseconds), unless `frozen_at` was given."""
         if self._frozen is not None:
             return self._frozen
-        log = self._activity
-        latest = [int(log.visible(rows).max()) for rows in log.blocks()] or [int(NEVER)]
+        latest = [self.newest_us]
         if len(self.deals):
             latest.extend(int(self.deals[column].max()) for column in ("opened_us", "closed_us", "known_us"))
         if self.contacts is not None and len(self.contacts):
             latest.append(int(self.contacts["contacted_us"].max()))
         return max(latest)
+
+    @cached_property
+    def newest_us(self) -> int:
+        """When the newest row of the log was known, UTC microseconds; the smallest int64 for none."""
+        log = self._activity
+        return max((int(log.visible(rows).max()) for rows in log.blocks()), default=int(NEVER))
 
     @property
     def start_us(self) -> int:
@@ -497,7 +502,7 @@ class Community:
                 keep &= self._about[name] != code
             gone += int((~keep).sum())
             tables[name] = table.filter(pa.array(keep))
-        for cached in ("log", "frozen_us", "activity", "first_seen_us"):
+        for cached in ("log", "frozen_us", "newest_us", "activity", "first_seen_us"):
             self.__dict__.pop(cached, None)
         self._load(log, tables)
         return gone

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from leadlight.community import spool
+from leadlight.community.member_times import MemberTimes
 from leadlight.kernels.log import EncodedLog
 
 Codes = NDArray[np.int64]
@@ -96,6 +97,9 @@ def _held(
 def stated_of_others(log: EncodedLog, attribute: str, since: tuple[Codes, Codes]) -> pd.DataFrame:
     """Return what rows state of the members that they name; see `Community.stated`."""
     codes, parts = getattr(log, ATTRIBUTES[attribute]), list[pd.DataFrame]()
+    whose, at = since
+    order = np.lexsort((at, whose))
+    bounds = MemberTimes(whose[order], at[order])
     if codes is None or log.other is None or not len(log):
         return NOTHING_STATED
     entries = np.array(log.dictionaries[attribute], object)
@@ -104,7 +108,7 @@ def stated_of_others(log: EncodedLog, attribute: str, since: tuple[Codes, Codes]
         kept = (codes[rows] >= 0) & (log.other[rows] >= 0)
         member, time = log.other[rows][kept].astype(np.int64), np.asarray(log.time[rows])[kept]
         value = entries[codes[rows][kept]]
-        found = {"member": member, "value": value, "part": _part_of_time(member, time, since), "first": time}
+        found = {"member": member, "value": value, "part": bounds.up_to(member, time), "first": time}
         parts.append(_together(pd.DataFrame({**found, "last": time, "rows": 1})))
     return _together(pd.concat(parts))
 
@@ -112,15 +116,6 @@ def stated_of_others(log: EncodedLog, attribute: str, since: tuple[Codes, Codes]
 def _together(rows: pd.DataFrame) -> pd.DataFrame:
     grouped = rows.groupby(["member", "value", "part"], as_index=False)
     return grouped.agg({"first": "min", "last": "max", "rows": "sum"})
-
-
-def _part_of_time(member: Codes, time: Codes, since: tuple[Codes, Codes]) -> Codes:
-    """Return how many bounds lie at or before each row's time, those of members before its own too."""
-    whose, at = since
-    span = np.unique(at)
-    bounds = np.sort(whose * (len(span) + 1) + np.searchsorted(span, at, "right"))
-    place = member * (len(span) + 1) + np.searchsorted(span, time, "right")
-    return np.searchsorted(bounds, place, "right").astype(np.int64)
 
 
 def log_digest(counts: Codes, sums: NDArray[np.uint64]) -> hashlib._Hash:

@@ -13,6 +13,7 @@ from leadlight.community.members import NEVER, Members
 from leadlight.community.tables import SCHEMAS, time_us
 
 Codes = NDArray[np.int64]
+_TIMES = ("opened", "closed", "known")
 
 
 def matched_deals(
@@ -47,9 +48,6 @@ def matched_deals(
     # The date that sales expects an open deal to close on is no fact.
     deals.loc[deals["outcome"].isna(), "closed_us"] = NEVER
     return deals, matches
-
-
-_TIMES = ("opened", "closed", "known")
 
 
 def members_named(table: pa.Table, members: Members) -> Codes:

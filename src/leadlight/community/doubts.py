@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow.compute as pc
 
+from leadlight.community.activity import MEMBERS
 from leadlight.community.values import ROLES
 from leadlight.moments import DAY_US, moment_text
 
@@ -49,11 +51,12 @@ def _members_who_never_act(community: Community) -> Iterator[str]:
     table = community._others.get("members")
     if table is None or not table.num_rows or not len(community._activity):
         return
-    named = set(table["member_id"].unique().to_pylist())
-    acting = set(community._activity.entries["member_id"].to_pylist())
-    if "other_member_id" in community._activity.entries:
-        acting |= set(community._activity.entries["other_member_id"].to_pylist())
-    if min(len(named), len(acting)) >= FEW_MEMBERS and acting.isdisjoint(named):
+    entries = community._activity.entries
+    acting = [entries[column] for column in MEMBERS if column in entries]
+    named = table["member_id"].unique()
+    if any(pc.any(pc.is_in(named, value_set=ids.cast(named.type))).as_py() for ids in acting):
+        return
+    if min(len(named), len({one for ids in acting for one in ids.to_pylist()})) >= FEW_MEMBERS:
         yield (
             f"None of the {table.num_rows:,} rows of the members table is of a member who acts in the log; compare "
             "the identifiers of both: 17, '17.0' and '017' are three."
@@ -72,10 +75,9 @@ def _roles(community: Community) -> Iterator[str]:
 
 
 def _late(community: Community) -> Iterator[str]:
-    log = community._activity
-    if not len(log) or community._frozen is not None:
+    if not len(community._activity) or community._frozen is not None:
         return
-    last = max(int(log.visible(rows).max()) for rows in log.blocks())
+    last = community.newest_us
     if last - community.start_us < LATE_DAYS * DAY_US:
         return
     for name, frame, column in (

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from leadlight.community.matching import FREE_MAIL, email_domain, hashed_email, normal_domain, normal_email
+from leadlight.community.member_times import MemberTimes
 from leadlight.community.tables import time_us
 
 Codes = NDArray[np.int64]
@@ -183,9 +184,7 @@ class Members:
         """Position of each member's newest row from strictly before a time, and whether there is one."""
         if not len(self._row_code):
             return np.zeros(len(code), np.int64), np.zeros(len(code), bool)
-        span = np.unique(self._row_start)
-        composite = self._row_code * (len(span) + 1) + np.searchsorted(span, self._row_start)
-        at = np.searchsorted(composite, code * (len(span) + 1) + np.searchsorted(span, at_us), "left") - 1
+        at = MemberTimes(self._row_code, self._row_start).before(code, at_us) - 1
         found = (at >= 0) & (self._row_code[np.maximum(at, 0)] == code)
         return np.maximum(at, 0), found
 

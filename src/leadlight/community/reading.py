@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 
@@ -278,10 +278,16 @@ def _rows_of(reader: Any, connection: Any, texts: list[str], name: str) -> Itera
         connection.close()
 
 
+def open_packed(path: str, mode: str, **options: Any) -> IO[Any]:
+    """Open a file as `open` does, through gzip where its name ends in .gz."""
+    opened: Any = gzip.open if path.lower().endswith(".gz") else open
+    found: IO[Any] = opened(path, mode, **options)
+    return found
+
+
 def _check_text(path: str, name: str) -> None:
     """Raise `InputError` for a file that is empty or was written in two bytes a letter."""
-    opened = gzip.open if path.lower().endswith(".gz") else open
-    with opened(path, "rb") as file:
+    with open_packed(path, "rb") as file:
         begin = file.read(2)
     if not begin:
         raise InputError(f"The {name} table is at {path}, which is empty: not even names of columns.")
@@ -312,9 +318,8 @@ def _why_not(error: Exception, paths: list[str], name: str) -> InputError:
 
 
 def _is_utf8(path: str) -> bool:
-    opened = gzip.open if path.lower().endswith(".gz") else open
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
+        with open_packed(path, "rt", encoding="utf-8") as file:
             while file.read(1 << 20):
                 pass
     except UnicodeDecodeError:
@@ -324,8 +329,7 @@ def _is_utf8(path: str) -> bool:
 
 def _ragged(path: str) -> tuple[int, int, int] | None:
     """Return the first line that has another number of fields than the header, with both numbers."""
-    opened = gzip.open if path.lower().endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+    with open_packed(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.reader(file, delimiter=_delimiter(path))
         try:
             expected = len(next(rows, []))
@@ -342,8 +346,7 @@ _READ_WITH_PANDAS = "Save it as UTF-8, or give pandas.read_csv(path, dtype=str, 
 
 def _delimiter(path: str) -> str:
     """Return what separates the names in the first line."""
-    opened = gzip.open if path.lower().endswith(".gz") else open
-    with opened(path, "rt", encoding="utf-8-sig", errors="replace") as file:
+    with open_packed(path, "rt", encoding="utf-8-sig", errors="replace") as file:
         header = file.readline()
     return max(DELIMITERS, key=header.count)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Literal, Self
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from threadpoolctl import ThreadpoolController
 
-from leadlight.errors import InputError, LeadlightWarning, SchemaError, closest
+from leadlight.errors import InputError, SchemaError, closest, warn
 from leadlight.estimators.calibration import FEW_POSITIVES, NONE, fit_sigmoid, latest_rows, slope_in_time
 from leadlight.estimators.encoder import Encoder, learn_levels
 from leadlight.estimators.folds import measure
@@ -204,11 +203,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
         self.n_unlabelled_ = data.dropped
         if self.calibration is not None and self.n_positive_groups_ < FEW_POSITIVES:
             few = "account or member is" if self.n_positive_groups_ == 1 else "accounts or members are"
-            warnings.warn(
+            warn(
                 f"Only {self.n_positive_groups_} {few} positive: probabilities are rough, and at most "
-                "their mean level is calibrated. Look at the interval.",
-                LeadlightWarning,
-                stacklevel=2,
+                "their mean level is calibrated. Look at the interval."
             )
         # Rows without weight are not there for the trees, so they must not count towards the size of a leaf.
         used = np.flatnonzero(data.fit_weight)
@@ -226,9 +223,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
             strength=self.ridge,
             n_jobs=self.n_jobs,
         )
-        whole = Learner(
-            recipe, data.X[used], data.y[used], data.fit_weight[used], data.groups[used], MOST_BAGS
-        )
+        whole = Learner.of(recipe, data, used, MOST_BAGS)
         self.settings_ = {**recipe.settings, "rounds": dict(zip(recipe.kinds, mixture.rounds, strict=False))}
         self.settings_["ridge"] = mixture.strength if self.blend else None
         self.weights_ = mixture.weights
@@ -300,11 +295,9 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
             weight, rows = np.ones(len(data.y)), np.ones(len(data.y), bool)
         found = len(np.unique(data.groups[rows & (data.y > 0)]))
         if found < FEW_POSITIVES <= self.n_positive_groups_:
-            warnings.warn(
+            warn(
                 f"Only {found} of the {self.n_positive_groups_} positive accounts or members may be calibrated on: only the "
-                "mean level of the probabilities is calibrated.",
-                LeadlightWarning,
-                stacklevel=3,
+                "mean level of the probabilities is calibrated."
             )
         most = np.inf
         if later is not None:

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from leadlight.estimators.forest import KINDS, MARKS
 from leadlight.estimators.later import Later, judged_later
-from leadlight.estimators.learner import Learner, Recipe, linear_margins
+from leadlight.estimators.learner import BAGS_IN_A_FOLD, Learner, Recipe, linear_margins
 from leadlight.estimators.parts import (
     STRENGTHS,
     Mixture,
@@ -26,8 +26,6 @@ from leadlight.estimators.rows import Rows
 
 Values = NDArray[np.float64]
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-
-BAGS_IN_A_FOLD = 2
 
 USUAL_ROUNDS, USUAL_STRENGTH = 160, 0.1
 """Where there are too few won accounts for folds."""
@@ -146,7 +144,4 @@ class _Fold:
 
 def _fold(data: Rows, train: NDArray[np.int64], test: NDArray[np.int64], recipe: Recipe) -> _Fold:
     train = train[data.fit_weight[train] > 0]
-    learner = Learner(
-        recipe, data.X[train], data.y[train], data.fit_weight[train], data.groups[train], BAGS_IN_A_FOLD
-    )
-    return _Fold(learner, data.X[test])
+    return _Fold(Learner.of(recipe, data, train, BAGS_IN_A_FOLD), data.X[test])

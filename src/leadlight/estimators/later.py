@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from leadlight.estimators.forest import KINDS
-from leadlight.estimators.learner import Learner, Recipe, linear_margins
+from leadlight.estimators.learner import BAGS_IN_A_FOLD, Learner, Recipe, linear_margins
 from leadlight.estimators.rows import Rows
 
 Values = NDArray[np.float64]
@@ -27,8 +27,6 @@ ACCOUNT_FOLDS = 3
 
 FEWEST_WON = 5
 """Won accounts that a fit on earlier rows needs."""
-
-BAGS = 2
 
 
 class Split(NamedTuple):
@@ -138,8 +136,7 @@ def _apart(groups: NDArray[Any], fold: Codes, test: Codes, before: Codes, period
 def _judge(
     data: Rows, split: Split, recipe: Recipe, rounds: tuple[int, ...], strength: float
 ) -> list[Values | None]:
-    at = split.train
-    learner = Learner(recipe, data.X[at], data.y[at], data.fit_weight[at], data.groups[at], BAGS)
+    learner = Learner.of(recipe, data, split.train, BAGS_IN_A_FOLD)
     rows = learner.encode(data.X[split.test])
     grown = dict(zip(recipe.kinds, rounds, strict=True))
     trees = [learner.tree_margin(kind, grown[kind], rows) if kind in grown else None for kind in KINDS]

@@ -15,10 +15,14 @@ from leadlight.estimators.forest import KINDS, Forest, Grower, bags, dataset
 from leadlight.estimators.hist import HistGrower
 from leadlight.estimators.parts import Mixture
 from leadlight.estimators.ridge import fit_ridges
+from leadlight.estimators.rows import Rows
 from leadlight.kernels.trees import Trees
 from leadlight.runtime.model import Linear
 
 Values = NDArray[np.float64]
+
+BAGS_IN_A_FOLD = 2
+"""Of each kind, where a fit only judges rows."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,11 @@ class Learner:
     def _encoded(self, at: NDArray[np.int64]) -> Values:
         """Return some encoded columns of the own rows, C order: trees and ridge read few in common."""
         return self.X if self.encoding is None else self.encoding.encode(self.X, at)
+
+    @classmethod
+    def of(cls, recipe: Recipe, data: Rows, at: NDArray[np.int64], most_bags: int) -> Learner:
+        """Fit on some of the rows, by position; all of them have a weight."""
+        return cls(recipe, data.X[at], data.y[at], data.fit_weight[at], data.groups[at], most_bags)
 
     def _settings(self) -> dict[str, Any]:
         signs = self._signs[self.tree_columns]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from leadlight.community import Community
-from leadlight.errors import InputError, LeadlightWarning, LeakageError
+from leadlight.errors import InputError, LeakageError, warn
 from leadlight.estimators import PointsScorer
 from leadlight.estimators.points import worth
 from leadlight.evaluation.audit import audit_leakage
@@ -184,9 +183,7 @@ def evaluate(
     )
     audit = audit.with_findings_of(audit_community(community, qualifier.plan_))
     if not audit.clean:
-        warnings.warn(
-            f"{audit} Nothing measured here counts until these are explained.", LeadlightWarning, stacklevel=2
-        )
+        warn(f"{audit} Nothing measured here counts until these are explained.")
     return Report(
         table,
         curves,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from operator import itemgetter
@@ -12,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from leadlight.errors import InputError, LeadlightWarning
+from leadlight.errors import InputError, LeadlightWarning, warn
 from leadlight.kernels.columns import x_log2_x
 from leadlight.kernels.log import EncodedLog
 from leadlight.kernels.program import (
@@ -69,12 +68,11 @@ class _Extension:
         """Say once that the reference works instead."""
         if not self._told:
             self._told = True
-            warnings.warn(
+            warn(
                 "The native kernels of leadlight were not built, so the NumPy reference does their work: the same numbers, "
                 "many times slower. Install a C compiler and Python's headers and reinstall leadlight, or set "
                 f"{VARIABLE}=reference to accept this.",
                 KernelWarning,
-                stacklevel=4,
             )
 
 

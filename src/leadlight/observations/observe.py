@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from leadlight.community import Community
-from leadlight.errors import ImmatureLabelError, LeadlightWarning
+from leadlight.errors import ImmatureLabelError, warn
 from leadlight.moments import DAY_US, Duration, Moment, duration_us, moment_text, moment_us
 from leadlight.observations.observations import Observations
 from leadlight.observations.outcomes import Outcomes, frame_of, times
@@ -126,10 +125,8 @@ def population_at(community: Community, at: Moment, windows: Windows | None = No
     """
     at_us = moment_us(at, name="at")
     if at_us > community.frozen_us + 31 * DAY_US:
-        warnings.warn(
-            f"at={moment_text(at_us)} is more than a month after the last known fact ({moment_text(community.frozen_us)}).",
-            LeadlightWarning,
-            stacklevel=2,
+        warn(
+            f"at={moment_text(at_us)} is more than a month after the last known fact ({moment_text(community.frozen_us)})."
         )
     windows = Windows() if windows is None else windows
     # Rows of the user's own say nothing about a population.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import secrets
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pandas as pd
 
 from leadlight.community import Community
 from leadlight.decision import Capacity, Decision
-from leadlight.errors import InputError, LeadlightWarning
+from leadlight.errors import InputError, warn
 from leadlight.moments import duration_us
 from leadlight.observations import Observations
 from leadlight.qualifier.delivery import Layout, shaped, upsert
@@ -303,11 +302,7 @@ def _recent(
     if not isinstance(decision, Capacity) or decision.not_contacted_within is None:
         return none
     if community.contacts is None:
-        warnings.warn(
-            "not_contacted_within has no effect: the community has no contacts table.",
-            LeadlightWarning,
-            stacklevel=4,
-        )
+        warn("not_contacted_within has no effect: the community has no contacts table.")
         return none
     if not len(rows):
         return none

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leadlight.errors import ColumnTypeError, InputError, LeadlightWarning, SchemaError, closest
+from leadlight.errors import ColumnTypeError, InputError, SchemaError, closest, warn
 from leadlight.kernels.native import native_kernels
 from leadlight.runtime.encoding import Levels, category_codes
 from leadlight.runtime.frames import is_null, named_columns, names_of, to_array
@@ -74,11 +73,9 @@ def align(
     others: dict[str, int] = {}
     values = _unnamed(X, columns, known, others) if table is None else _named(table, columns, known, others)
     if others:
-        warnings.warn(
+        warn(
             f"{sum(others.values())} values were unseen or rare in training, in {_listed(sorted(others))}; they are counted "
-            'as "other".',
-            LeadlightWarning,
-            stacklevel=2,
+            'as "other".'
         )
     if any_infinite(values):
         bad = np.isinf(values)
@@ -141,11 +138,7 @@ def _named(
         )
     extra = sorted(set(table) - set(columns))
     if extra:
-        warnings.warn(
-            f"X has {len(extra)} columns that the model does not know; ignored: {_listed(extra)}.",
-            LeadlightWarning,
-            stacklevel=3,
-        )
+        warn(f"X has {len(extra)} columns that the model does not know; ignored: {_listed(extra)}.")
     arrays = [
         _column(to_array(table[name]), name, levels, others)
         for name, levels in zip(columns, known, strict=True)

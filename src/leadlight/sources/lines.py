@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
 
+from leadlight.community.reading import open_packed
 from leadlight.community.tables import SAMPLE
 from leadlight.errors import InputError
 
@@ -79,9 +79,8 @@ def read_lines(files: list[str]) -> Iterator[Line]:
     """Yield every line that is not empty; one that holds no JSON object says why in `fault`."""
     number = -1
     for file in files:
-        opened = gzip.open if file.lower().endswith(".gz") else open
         try:
-            with opened(file, "rb") as stream:
+            with open_packed(file, "rb") as stream:
                 while raw := stream.readline(LONGEST_LINE_BYTES):
                     number += 1
                     if len(raw) == LONGEST_LINE_BYTES and not raw.endswith(b"\n"):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from leadlight.errors import BundleError, LeadlightWarning
+from leadlight.errors import BundleError, warn
 from leadlight.tracking.pending import Pending, clear, find, held, note, pending_folder, read, write_pending
 from leadlight.tracking.quiet import environment
 from leadlight.tracking.record import Record, redacted
@@ -85,11 +84,9 @@ def deliver(record: Record, beside: Path, bundle: Path | None, patience: float =
         else f"What MLflow should have got is in {pending_folder(beside)}, for `leadlight sync`."
     )
     model = f"The model is saved at {beside}. " if bundle is not None else ""
-    warnings.warn(
+    warn(
         f"MLflow at {redacted(record.tracking_uri)} did not take the run ({problem[:500]}). "
-        f"{' '.join((model + waits + ' ' + lost).split())}",
-        LeadlightWarning,
-        stacklevel=3,
+        f"{' '.join((model + waits + ' ' + lost).split())}"
     )
     return LoggedRun(sender.run_id, None, pending=True)
 

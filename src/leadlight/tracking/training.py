@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 
-from leadlight.errors import InputError, LeadlightError, LeadlightWarning
+from leadlight.errors import InputError, LeadlightError, warn
 from leadlight.evaluation import evaluate
 from leadlight.qualifier import deal_parts
 from leadlight.tracking.config import TrainConfig
@@ -198,7 +197,7 @@ def _judge(
             excuse=settings.evaluation.excuse,
         )
     except LeadlightError as error:
-        warnings.warn(f"The model is not evaluated: {error}", LeadlightWarning, stacklevel=3)
+        warn(f"The model is not evaluated: {error}")
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 
-from leadlight.errors import InputError, LeadlightError, LeadlightWarning
+from leadlight.errors import InputError, LeadlightError, warn
 from leadlight.tracking.record import redacted
 from leadlight.tracking.trials import kept, searched
 
@@ -161,7 +160,7 @@ def tuned_on_earlier(
         )
     except LeadlightError as error:
         sentence = f"The default is kept: it could not be tuned ({redacted(str(error)).rstrip('.')})."
-        warnings.warn(sentence, LeadlightWarning, stacklevel=3)
+        warn(sentence)
         return Tuned(qualifier, None, sentence)
     if tuning.interrupted:
         # A model that depends on when somebody lost patience would not be the one that this configuration makes.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.metrics import average_precision_score
 
-from leadlight.errors import InputError, LeadlightWarning
+from leadlight.errors import InputError, warn
 from leadlight.estimators import LeadClassifier
 from leadlight.evaluation.metrics import log_loss_rows
 from leadlight.qualifier.tuning.windows import Judge
@@ -243,11 +243,7 @@ class Search:
         trial.set_user_attr("error", type(error).__name__)
         self._study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
         what = ", ".join(f"{name}={value}" for name, value in params.items())
-        warnings.warn(
-            f"A setting is left out of the search, for it failed: {what} ({type(error).__name__}: {error}).",
-            LeadlightWarning,
-            stacklevel=5,
-        )
+        warn(f"A setting is left out of the search, for it failed: {what} ({type(error).__name__}: {error}).")
 
     def _repeat(self, trial: Any, old: Any) -> None:
         """Finish a trial whose setting was judged before as that one was."""
