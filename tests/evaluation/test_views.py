@@ -11,7 +11,7 @@ import pytest
 from leadlight import Community, Observations, PointsScorer, build_features, observe, simulate_community
 from leadlight.errors import InputError
 from leadlight.evaluation.metrics import tie_order, top_share
-from leadlight.evaluation.views import VIEWS, view_weights
+from leadlight.evaluation.views import VIEWS, propensity_weights, view_weights
 from leadlight.observations import cutoff_iterator
 from leadlight.simulate import SimulationParameters
 
@@ -29,9 +29,13 @@ def approach(member, when, chosen_by, propensity=np.nan):
     return {"member_id": member, "contacted_at": when, "chosen_by": chosen_by, "propensity": propensity}
 
 
-def weights(contacts):
+def rows():
     frame = pd.DataFrame({"member_id": ["a", "b", "c"], "cutoff": day(0), "label": [1, 0, 0]})
-    return view_weights(community(contacts), Observations.from_frame(frame, horizon="28d", gap="7d"))
+    return Observations.from_frame(frame, horizon="28d", gap="7d")
+
+
+def weights(contacts):
+    return view_weights(community(contacts), rows())
 
 
 def test_a_random_approach_weighs_one_over_its_propensity_and_the_weeks():
@@ -45,6 +49,27 @@ def test_a_random_approach_weighs_one_over_its_propensity_and_the_weeks():
     assert found["explored"].tolist() == pytest.approx([(1 / 0.1 + 1 / 0.2) / 5, 0, 0])
     assert found["contacted"].tolist() == [1, 1, 0]
     assert found["all labels"].tolist() == [1, 1, 1]
+
+
+def test_whoever_chose_an_approach_its_logged_propensity_counts():
+    logged = [approach("a", day(3), "score", 0.5), approach("a", day(9), "random", 0.2)]
+    found = propensity_weights(community([*logged, approach("b", day(60), "score")]), rows())
+    assert found.tolist() == pytest.approx([(1 / 0.5 + 1 / 0.2) / 5, 0, 0])
+
+
+def test_one_approach_without_a_propensity_leaves_its_row_unknown():
+    logged = [approach("a", day(3), "score", 0.5), approach("b", day(3), "random", 0.2)]
+    found = propensity_weights(community([*logged, approach("a", day(4), "inbound")]), rows())
+    assert np.isnan(found).tolist() == [True, False, False]
+
+
+def test_a_propensity_that_is_no_chance_is_refused_of_any_approach():
+    with pytest.raises(InputError, match="above 0 and at most 1"):
+        propensity_weights(community([approach("a", day(3), "score", 1.5)]), rows())
+
+
+def test_without_contacts_nobody_stands_for_anybody():
+    assert propensity_weights(community(None), rows()).tolist() == [0, 0, 0]
 
 
 def test_the_window_reaches_from_the_cutoff_to_the_end_of_the_horizon():

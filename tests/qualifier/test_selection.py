@@ -9,13 +9,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from leadlight import LeadClassifier, LeadQualifier, Observations, build_features, evaluate, load, observe
+from leadlight import (
+    Behaviour,
+    Catalogue,
+    LeadClassifier,
+    LeadQualifier,
+    Observations,
+    Recency,
+    build_features,
+    evaluate,
+    load,
+    observe,
+)
 from leadlight.errors import InputError, LeadlightWarning
 from leadlight.explain.report import write_report
 from leadlight.qualifier import comparison
 from leadlight.qualifier.colleagues import with_colleagues
 from leadlight.qualifier.comparison import ENOUGH_BUYERS, Slice, comparable, compare, quick_log_odds, select
-from leadlight.qualifier.selection import choose, training_weight
+from leadlight.qualifier.selection import calibrated_on, choose, training_weight
 
 
 def rows(contacted, label=(1, 1, 0, 0), weight=(0.5, 1.0, 1.0, 1.0)):
@@ -158,6 +169,68 @@ def approached(table, draws, calls, more=4):
 def test_the_explored_slice_goes_first_where_enough_of_it_bought(table, draws, calls, name, buyers):
     found, _ = comparable(*approached(table, draws, calls), np.ones(draws + calls + 8, bool))
     assert (found.name, found.buyers) == (name, buyers)
+
+
+def test_logged_chances_weigh_the_rows_that_are_calibrated_on(table):
+    community, found, label = approached(table, 2 * ENOUGH_BUYERS, 0, more=1)
+    community.contacts["propensity"] = np.where(np.arange(len(community.contacts)) % 2, 0.02, 0.04)
+    on = calibrated_on("auto", community, found, label, np.ones(len(label), bool))
+    member = pd.Index(community.members.ids).get_indexer(found.frame["member_id"])
+    chance = community.contacts.set_index("member")["propensity"].reindex(member).to_numpy()
+    weeks = found.windows.reach_us / 604_800e6
+    assert on.weight == pytest.approx(1 / (chance * weeks))
+    assert on.estimand(90).endswith("weighted by the inverse of the logged chance of each approach")
+
+
+def test_one_approach_of_unknown_chance_lets_all_rows_weigh_alike(table):
+    on = calibrated_on("auto", *approached(table, ENOUGH_BUYERS, 0, more=1), np.ones(ENOUGH_BUYERS + 2, bool))
+    assert on.weight.tolist() == [1.0] * (ENOUGH_BUYERS + 2)
+    assert "not all approaches have a logged propensity" in on.told
+    assert "ignorable" in on.estimand(90)
+
+
+@pytest.mark.parametrize(("rarest", "weighted"), [(0.02, True), (0.0005, False)])
+def test_weights_that_leave_fewer_than_twenty_equal_buyers_are_not_used(table, rarest, weighted):
+    community, found, label = approached(table, ENOUGH_BUYERS, 0, more=1)
+    community.contacts["propensity"] = 0.02
+    community.contacts.loc[community.contacts["member"] == 0, "propensity"] = rarest
+    on = calibrated_on("auto", community, found, label, np.ones(len(label), bool))
+    assert on.weighted is weighted
+    assert ("equal ones" in on.told) is not weighted
+
+
+def test_rows_without_a_whole_window_are_not_calibrated_on(table):
+    community, found, label = approached(table, ENOUGH_BUYERS, 0, more=1)
+    whole = np.arange(len(label)) != 3
+    assert (calibrated_on("auto", community, found, label, whole).weight > 0).tolist() == whole.tolist()
+    assert (calibrated_on("none", community, found, label, whole).weight > 0).tolist() == whole.tolist()
+    assert calibrated_on("none", community, found, label, whole | True).weight is None
+
+
+def test_probabilities_stand_for_all_members_where_chances_of_approaches_are_logged(table):
+    """Sales call the keen ones five times as often, and no feature tells who they are."""
+    rng = np.random.default_rng(5)
+    keen = np.arange(1_600) % 4 == 0
+    chance = np.where(keen, 0.5, 0.1)
+    asked = rng.random(1_600) < chance
+    bought = asked & (rng.random(1_600) < np.where(keen, 0.3, 0.03))
+    contacts = [
+        {"member_id": f"m{i}", "contacted_at": "2024-01-05", "chosen_by": "score", "propensity": chance[i]}
+        for i in np.flatnonzero(asked)
+    ]
+    log = "; ".join(f"m{i} view 2023-12-{10 + i % 7}" for i in range(1_600))
+    given = pd.DataFrame({"member_id": [f"m{i}" for i in range(1_600)], "cutoff": "2024-01-01"})
+    every = Observations.from_frame(given.assign(label=bought.astype(int)))
+    every.frame["contacted"] = asked
+    catalogue = Catalogue([Behaviour("reads", (Recency("view"),), reason="")])
+    mean = {}
+    for logged in (True, False):
+        known = pd.DataFrame(contacts).assign(**({} if logged else {"propensity": np.nan}))
+        fitted = LeadQualifier(catalogue).fit(table(log, contacts=known), every)
+        p = fitted.predict_proba(build_features(table(log), every, fitted.plan_))[:, 1]
+        mean[logged] = p.mean()
+    assert mean[True] == pytest.approx(0.25 * 0.3 + 0.75 * 0.03, abs=0.03)
+    assert mean[False] == pytest.approx(bought[asked].mean(), abs=0.03)
 
 
 def test_too_few_buyers_cannot_tell(table):

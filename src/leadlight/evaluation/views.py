@@ -58,14 +58,11 @@ def view_weights(community: Community, rows: Observations) -> tuple[dict[str, Va
         empty = {name: np.zeros(len(rows)) for name in VIEWS[1:]}
         notes = dict.fromkeys(VIEWS[1:], NO_TABLE.strip())
         return {VIEWS[0]: ones, **empty}, {VIEWS[0]: BIASED, **notes, VIEWS[2]: NO_TABLE + NOBODY}
-    member = community.members.ids.get_indexer(pd.Index(rows.frame["member_id"])).astype(np.int64)
-    begins = rows.cutoff_us
-    ends = begins + rows.windows.reach_us
-    asked = contacts["member"].to_numpy(np.int64), contacts["contacted_us"].to_numpy(np.int64)
+    asked, (member, begins, ends) = _approaches(contacts), _windows(community, rows)
     chosen_by = contacts["chosen_by"].to_numpy(object)
     draw = chosen_by == "random"
     propensity = contacts["propensity"].to_numpy(float)
-    weight, note = _draw_weights(propensity[draw], rows.windows.reach_us / (7 * DAY_US))
+    weight, note = _draw_weights(propensity[draw], _weeks(rows))
     inverse = np.zeros(len(contacts))
     inverse[draw] = weight
     found = {
@@ -87,6 +84,33 @@ def view_weights(community: Community, rows: Observations) -> tuple[dict[str, Va
     )
     notes = {"all labels": BIASED, "contacted": CONTACTED, "explored": note, "inbound": inbound}
     return found, notes
+
+
+def propensity_weights(community: Community, rows: Observations) -> Values:
+    """Return what each row stands for by the logged chances of its approaches, whoever or whatever chose them.
+
+    Returns
+    -------
+    float64 array of shape (n,)
+        The sum of 1 / (propensity * weeks of the window) over the approaches in `[cutoff, cutoff + gap + horizon)`; 0 where
+        there is none, NaN where one of them has no propensity.
+
+    Raises
+    ------
+    InputError
+        If a propensity is not in (0, 1].
+    """
+    contacts = community.contacts
+    if contacts is None:
+        return np.zeros(len(rows))
+    asked, window = _approaches(contacts), _windows(community, rows)
+    propensity = contacts["propensity"].to_numpy(float)
+    unknown = np.isnan(propensity)
+    weight = np.zeros(len(contacts))
+    weight[~unknown] = _draw_weights(propensity[~unknown], _weeks(rows))[0]
+    found = _within(asked, weight, *window)
+    found[_within(asked, unknown.astype(float), *window) > 0] = np.nan
+    return found
 
 
 def judge_views(judge: Judge, weights: dict[str, Values], notes: dict[str, str]) -> pd.DataFrame:
@@ -140,6 +164,20 @@ def _figures(judge: Judge, inside: Bools, weight: Values, name: str) -> Figures:
         share = lost / redraws.sums(weight * judge.y)
     buyers = judge.buyers(inside) - judge.buyers(inside & ~missed)
     return {**areas, "false_negatives": lost, "missed_share": share, "buyers_missed": buyers}
+
+
+def _approaches(contacts: pd.DataFrame) -> tuple[Codes, Codes]:
+    return contacts["member"].to_numpy(np.int64), contacts["contacted_us"].to_numpy(np.int64)
+
+
+def _windows(community: Community, rows: Observations) -> tuple[Codes, Codes, Codes]:
+    """Return each row's member as a code, and begin and end of its window."""
+    member = community.members.ids.get_indexer(pd.Index(rows.frame["member_id"])).astype(np.int64)
+    return member, rows.cutoff_us, rows.cutoff_us + rows.windows.reach_us
+
+
+def _weeks(rows: Observations) -> float:
+    return rows.windows.reach_us / (7 * DAY_US)
 
 
 def _draw_weights(propensity: Values, weeks: float) -> tuple[Values, str]:

@@ -35,7 +35,7 @@ from leadlight.qualifier.open_windows import with_open_windows
 from leadlight.qualifier.points import ESTIMAND, PointsOnly
 from leadlight.qualifier.profile import profile_of, profiled_rows, summary_of
 from leadlight.qualifier.scores import Scores
-from leadlight.qualifier.selection import Selection, choose, contacted, estimand, training_weight
+from leadlight.qualifier.selection import Selection, calibrated_on, training_weight
 from leadlight.qualifier.showing import qualifier_html
 from leadlight.qualifier.sureness import widened
 from leadlight.qualifier.topics import telling_tags
@@ -107,7 +107,8 @@ class LeadQualifier(Explains, BaseEstimator):
     selection_report_ : dict
         What "auto" compared, as plain data: `asked`, `chosen`, `why` in one sentence, and `slice` ("explored",
         "contacted", or None where nothing was compared), with it its `rows` and `buyers`, `log_loss` of both,
-        `difference` (discount less none) and `standard_error`. The bundle keeps it.
+        `difference` (discount less none) and `standard_error`; with contacts `calibration`, how approached rows were
+        weighed there. The bundle keeps it.
     trained_until_us_ : int
         End of the last training window, UTC microseconds; test cutoffs lie at or after it.
 
@@ -197,11 +198,9 @@ class LeadQualifier(Explains, BaseEstimator):
         )
         weight = training_weight(self.selection_, rows, taught, account_share) * share
         # Whether a colleague counts as bought is a matter of teaching; the probability is of whom deals name.
-        whole_windows = mature & ~colleague
-        asked = contacted(rows) & whole_windows
-        # Where "auto" compared, the probability is of the same thing whichever it kept.
-        approached = choose(self.selection, rows) != "none" and bool(label[asked].any())
-        calibrate_on = asked if approached else None if whole_windows.all() else whole_windows
+        on = calibrated_on(self.selection, community, rows, label, mature & ~colleague)
+        if on.told:
+            self.selection_report_["calibration"] = on.told
         _LOG.info("fit: learning from %d rows, %d of them positive", len(label), int((label > 0).sum()))
         self.classifier_: LeadClassifier = self._base()
         self.classifier_.fit(
@@ -210,11 +209,11 @@ class LeadQualifier(Explains, BaseEstimator):
             sample_weight=weight,
             groups=rows.groups,
             times=rows.cutoff_us,
-            calibrate_on=calibrate_on,
+            calibrate_on=on.weight,
         )
         self.training_ = (X, taught, weight, rows.groups)
-        self.calibration_ = widened(self.classifier_, label, rows.groups, calibrate_on)
-        self.estimand_ = estimand(self.windows_.horizon_us / DAY_US, approached=approached)
+        self.calibration_ = widened(self.classifier_, label, rows.groups, on.weight)
+        self.estimand_ = on.estimand(self.windows_.horizon_us / DAY_US)
         priced = self._out_of_fold(rows, X, label, mature)
         latest = np.sort(priced.score[priced.cutoff == last])
         if held is None:

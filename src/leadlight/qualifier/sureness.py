@@ -22,7 +22,7 @@ VENDORS_NEED = 120
 
 
 def widened(
-    classifier: LeadClassifier, label: Values, groups: NDArray[np.object_], asked: NDArray[np.bool_] | None
+    classifier: LeadClassifier, label: Values, groups: NDArray[np.object_], asked: Values | None
 ) -> Calibration:
     """Return the calibration with an honest covariance where there were too few deals to fit its slope.
 
@@ -36,8 +36,8 @@ def widened(
         Fitted.
     label, groups : arrays of shape (n,)
         Of its training rows.
-    asked : bool array of shape (n,), optional
-        Rows on which it was calibrated.
+    asked : float64 array of shape (n,), optional
+        Rows on which it was calibrated; 0 for one that it was not.
     """
     calibration = classifier.calibration_
     (aa, _), (_, bb) = calibration.covariance
@@ -45,8 +45,8 @@ def widened(
         return calibration
     log_odds = classifier.oof_log_odds_
     rows = np.isfinite(log_odds)
-    if asked is not None and 0 < label[rows & asked].sum() < (rows & asked).sum():
-        rows &= asked
+    if asked is not None and 0 < label[rows & (asked > 0)].sum() < (rows & (asked > 0)).sum():
+        rows &= asked > 0
     margin = (log_odds[rows] - calibration.intercept) / calibration.slope
     p = sigmoid(log_odds[rows])
     # Where the slope moves by one, the intercept moves by this the other way.
