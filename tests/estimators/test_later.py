@@ -7,9 +7,10 @@ import pytest
 
 from leadlight.estimators import LeadClassifier
 from leadlight.estimators.calibration import fit_sigmoid, latest_rows, slope_in_time
-from leadlight.estimators.later import FEWEST_WON, Split, later_splits, periods
+from leadlight.estimators.later import FEWEST_WON, Split, later_splits
 from leadlight.estimators.parts import log_loss, ranking_loss
 from leadlight.estimators.rows import Rows
+from leadlight.estimators.time_level import periods
 
 
 def checked(y, groups, times, weight=None):

@@ -27,6 +27,7 @@ from leadlight.estimators.later import Later
 from leadlight.estimators.learner import Learner, Recipe
 from leadlight.estimators.parts import Mixture, mixed
 from leadlight.estimators.rows import Rows
+from leadlight.estimators.time_level import has_levels
 from leadlight.kernels.linear import sigmoid
 from leadlight.runtime.encoding import Levels
 from leadlight.runtime.model import Model
@@ -76,6 +77,10 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     Columns of text or of a categorical type are encoded: trees read target statistics in which no row sees its own label
     or one of its group, the ridge reads indicators of frequent values. Values that were seen once, or never, count as one
     value, "other"; a missing one is a value of its own. Explanations are by original column.
+
+    With `times`, and at most 1.5 rows an account on average, fits start from the level of each row's period and learn who
+    stands above whom within it: a column that only tells the time earns little. The level that is predicted is that of the
+    rows calibrated on; without calibration it is the mean one.
 
     Beyond 20,000 negative rows and 200 for each positive one, trees and ridge see a random part of the negatives, weighted
     back to their number; blend and calibration always see all rows.
@@ -266,6 +271,7 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
             ridge=self.blend,
             seed=self.random_state,
             threads=1,
+            levels=has_levels(data.times, data.groups, data.weight),
         )
 
     def _signs(self) -> NDArray[np.int64]:

@@ -86,10 +86,18 @@ class Grower:
         Of `tree_settings`, and what the user adds.
     kind : {"plain", "extra", "stumps"}
     seed, threads : int
+    level : float, optional
+        Log-odds that the first tree adds where rows start from scores of their own: LightGBM then adds no mean.
     """
 
     def __init__(
-        self, data: lgb.Dataset, settings: dict[str, Any], kind: str, seed: int, threads: int
+        self,
+        data: lgb.Dataset,
+        settings: dict[str, Any],
+        kind: str,
+        seed: int,
+        threads: int,
+        level: float = 0.0,
     ) -> None:
         fixed = {
             "objective": "binary",
@@ -101,6 +109,7 @@ class Grower:
             "num_threads": threads,
         }
         self.booster = lgb.Booster({**fixed, **settings, **OF_KIND[kind]}, data)
+        self._level = level
         self._rounds = self._read = 0
         self._margin: Values | float = 0.0
 
@@ -108,7 +117,14 @@ class Grower:
         """Add trees until there are `rounds`."""
         while self._rounds < rounds:
             self.booster.update()
+            if self._rounds == 0 and self._level:
+                self._raise()
             self._rounds += 1
+
+    def _raise(self) -> None:
+        leaves = self.booster.dump_model(num_iteration=1)["tree_info"][0]["num_leaves"]
+        for leaf in range(leaves):
+            self.booster.set_leaf_output(0, leaf, self.booster.get_leaf_output(0, leaf) + self._level)
 
     def margin(self, X: Values) -> Values:
         """Return the raw margin of all trees; X is the same at each call, and only new trees are walked."""
@@ -125,13 +141,16 @@ class Grower:
         return np.asarray(self._margin)
 
 
-def dataset(X: Values, y: Values, weight: Values, max_bin: int, threads: int = 1) -> lgb.Dataset:
-    """Return rows as LightGBM reads them, columns f0..fn; several boosters may share it."""
+def dataset(
+    X: Values, y: Values, weight: Values, max_bin: int, threads: int = 1, offset: Values | None = None
+) -> lgb.Dataset:
+    """Return rows as LightGBM reads them, columns f0..fn; several boosters may share it. `offset`: where scores start."""
     names = [f"f{j}" for j in range(X.shape[1])]
     return lgb.Dataset(
         X,
         y,
         weight=weight,
+        init_score=offset,
         feature_name=names,
         # A shared set must not drop columns that one booster's leaf size could not split.
         # Without a number of threads it sorts small tables with all of them, and they wait for each other.

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from leadlight.estimators.forest import KINDS
 from leadlight.estimators.learner import BAGS_IN_A_FOLD, Learner, Recipe, linear_margins
 from leadlight.estimators.rows import Rows
+from leadlight.estimators.time_level import PERIODS, periods
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-PERIODS, JUDGED = 5, 3
-"""Periods of as many positive rows each, and how many of the latest are judged: a fit on less would say little."""
+JUDGED = 3
+"""How many of the latest periods are judged: a fit on less would say little."""
 
 ACCOUNT_FOLDS = 3
 """Where accounts go on from period to period, as in an event log, each is judged by fits without a third of them."""
@@ -102,14 +103,6 @@ def later_splits(data: Rows, seed: int) -> list[Split]:
         ):
             found += splits
     return found
-
-
-def periods(times: NDArray[Any], y: Values) -> Codes:
-    """Return the period of each row: as many positive rows in each as ties allow, in the order of time."""
-    order = np.argsort(times, kind="stable")
-    won = np.cumsum(y[order])
-    ends = np.searchsorted(won, won[-1] * np.arange(1, PERIODS) / PERIODS)
-    return np.searchsorted(times[order[ends]], times, side="right").astype(np.int64)
 
 
 def _account_folds(groups: NDArray[Any], y: Values, seed: int) -> Codes:

@@ -16,6 +16,7 @@ from leadlight.estimators.hist import HistGrower
 from leadlight.estimators.parts import Mixture
 from leadlight.estimators.ridge import fit_ridges
 from leadlight.estimators.rows import Rows
+from leadlight.estimators.time_level import time_level
 from leadlight.kernels.trees import Trees
 from leadlight.runtime.model import Linear
 
@@ -43,6 +44,8 @@ class Recipe:
     ridge : bool
         Whether there is a linear part.
     seed, threads : int
+    levels : bool, default=False
+        Whether fits start from the level of each row's time, see `leadlight.estimators.time_level`.
     """
 
     booster: str
@@ -53,6 +56,7 @@ class Recipe:
     ridge: bool
     seed: int
     threads: int
+    levels: bool = False
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -74,13 +78,24 @@ class Learner:
     groups : array of shape (n,)
     most_bags : int
         Of each kind.
+    offset : float64 array of shape (n,), optional
+        Log-odds that each row starts from. Margins hold their mean in place of them; scikit-learn's trees know none.
     """
 
     def __init__(
-        self, recipe: Recipe, X: Values, y: Values, weight: Values, groups: NDArray[Any], most_bags: int
+        self,
+        recipe: Recipe,
+        X: Values,
+        y: Values,
+        weight: Values,
+        groups: NDArray[Any],
+        most_bags: int,
+        offset: Values | None = None,
     ) -> None:
         self.recipe = recipe
         self.X, self.y, self.weight = X, y, weight
+        level = 0.0 if offset is None else float(np.average(offset, weights=weight))
+        self._above = None if offset is None else offset - level
         encoder = recipe.encoder
         self.encoding = None if encoder is None else encoder.encoding(X, y, weight)
         self.tree_columns = np.arange(X.shape[1]) if encoder is None else encoder.tree_columns
@@ -104,8 +119,9 @@ class Learner:
                     continue
                 # Without statistics every bag reads the same rows: they are sorted into bins once.
                 if data is None:
-                    data = dataset(rows, y, weight, recipe.settings["max_bin"], recipe.threads)
-                self._growers[kind].append(Grower(data, self._settings(), kind, seed, recipe.threads))
+                    data = dataset(rows, y, weight, recipe.settings["max_bin"], recipe.threads, offset)
+                grower = Grower(data, self._settings(), kind, seed, recipe.threads, level)
+                self._growers[kind].append(grower)
 
     def _encoded(self, at: NDArray[np.int64]) -> Values:
         """Return some encoded columns of the own rows, C order: trees and ridge read few in common."""
@@ -114,7 +130,10 @@ class Learner:
     @classmethod
     def of(cls, recipe: Recipe, data: Rows, at: NDArray[np.int64], most_bags: int) -> Learner:
         """Fit on some of the rows, by position; all of them have a weight."""
-        return cls(recipe, data.X[at], data.y[at], data.fit_weight[at], data.groups[at], most_bags)
+        y, weight, offset = data.y[at], data.fit_weight[at], None
+        if recipe.levels and data.times is not None:
+            offset = time_level(data.times[at], y, weight)
+        return cls(recipe, data.X[at], y, weight, data.groups[at], most_bags, offset)
 
     def _settings(self) -> dict[str, Any]:
         signs = self._signs[self.tree_columns]
@@ -138,9 +157,9 @@ class Learner:
         encoder, at = self.recipe.encoder, self.linear_columns
         indicator = None if encoder is None else encoder.indicator[at]
         signs = self._signs[at] if self._signs.any() else None
-        # In the order in which its sums run, which is down the columns.
-        rows = np.asfortranarray(self._encoded(at))
-        found = fit_ridges(rows, self.y, self.weight, strengths, indicator, signs)
+        found = fit_ridges(
+            self._encoded(at), self.y, self.weight, strengths, indicator, signs, self._above
+        )
         if encoder is None:
             return found
         return [self._spread(linear) for linear in found]

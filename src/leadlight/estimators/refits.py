@@ -106,7 +106,7 @@ def _refit(
     account: NDArray[Any],
     seed: int,
 ) -> Refit:
-    fewer = thinned(y, weight * times, seed)
+    fewer = thinned(y, weight * times, account, seed)
     used = np.flatnonzero(fewer)
     settings = {k: v for k, v in classifier.settings_.items() if k not in ("rounds", "ridge")}
     recipe = Recipe(

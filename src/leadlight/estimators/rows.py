@@ -15,7 +15,7 @@ from leadlight.runtime.encoding import Levels
 Values = NDArray[np.float64]
 
 ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE = 20_000, 200
-"""Trees and ridge see at most this many negative rows, or so many for each positive, whichever is more."""
+"""Trees and ridge see at most this many negative rows, or so many for each positive group, whichever is more."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Rows:
             values[known],
             coded[known],
             weight[known],
-            thinned(coded[known], weight[known], seed),
+            thinned(coded[known], weight[known], group_codes[known], seed),
             group_codes[known],
             None if time is None else time[known],
             calibrated[known],
@@ -84,13 +84,35 @@ class Rows:
         )
 
 
-def thinned(y: Values, weight: Values, seed: int) -> Values:
-    """Return weights in which a random part of very many negatives stands for all of them."""
+def thinned(y: Values, weight: Values, groups: NDArray[Any], seed: int) -> Values:
+    """Return weights in which a random part of very many negatives stands for all of them.
+
+    How many are needed follows the won accounts: rows of one account say the same again. Each negative is drawn with a
+    chance in proportion to its weight, so that those drawn weigh the same: who counts for a tenth of a no is a tenth as often there.
+    """
     negatives = np.flatnonzero((y == 0) & (weight > 0))
-    keep = max(ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE * int(y[weight > 0].sum()))
+    won = len(np.unique(groups[(y > 0) & (weight > 0)]))
+    keep = max(ENOUGH_NEGATIVES, NEGATIVES_A_POSITIVE * won)
     if len(negatives) <= keep:
         return weight
-    chosen = np.random.default_rng(seed).choice(negatives, keep, replace=False)
+    chance = _chances(weight[negatives], keep)
+    rng = np.random.default_rng(seed)
+    # In a random order every so-manyth on the scale of summed chances: just so many rows, each with its chance.
+    order = rng.permutation(len(negatives))
+    passed = np.floor(np.cumsum(chance[order]) + rng.random())
+    chosen = order[np.diff(passed, prepend=0.0) > 0]
     result = np.where(y > 0, weight, 0.0)
-    result[chosen] = weight[chosen] * (weight[negatives].sum() / weight[chosen].sum())
+    drawn = weight[negatives[chosen]] / chance[chosen]
+    result[negatives[chosen]] = drawn * (weight[negatives].sum() / drawn.sum())
     return result
+
+
+def _chances(weight: Values, keep: int) -> Values:
+    """Return chances in proportion to weight, none above 1, that sum to `keep`."""
+    certain = np.zeros(len(weight), bool)
+    while True:
+        scale = (keep - certain.sum()) / weight[~certain].sum()
+        above = ~certain & (weight * scale >= 1.0)
+        if not above.any():
+            return np.where(certain, 1.0, weight * scale)
+        certain |= above
