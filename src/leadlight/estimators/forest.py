@@ -142,20 +142,31 @@ class Grower:
 
 
 def dataset(
-    X: Values, y: Values, weight: Values, max_bin: int, threads: int = 1, offset: Values | None = None
+    X: Values,
+    y: Values,
+    weight: Values,
+    max_bin: int,
+    threads: int = 1,
+    offset: Values | None = None,
+    *,
+    bundle: bool = True,
 ) -> lgb.Dataset:
-    """Return rows as LightGBM reads them, columns f0..fn; several boosters may share it. `offset`: where scores start."""
+    """Return rows as LightGBM reads them, columns f0..fn; several boosters may share it.
+
+    `offset` is where scores start; `bundle` lets it keep columns together that are seldom other than 0 at once.
+    """
     names = [f"f{j}" for j in range(X.shape[1])]
-    return lgb.Dataset(
-        X,
-        y,
-        weight=weight,
-        init_score=offset,
-        feature_name=names,
+    params = {
+        "verbosity": -1,
+        "max_bin": max_bin,
         # A shared set must not drop columns that one booster's leaf size could not split.
+        "feature_pre_filter": False,
         # Without a number of threads it sorts small tables with all of them, and they wait for each other.
-        params={"verbosity": -1, "max_bin": max_bin, "feature_pre_filter": False, "num_threads": threads},
-        free_raw_data=False,
+        "num_threads": threads,
+        "enable_bundle": bundle,
+    }
+    return lgb.Dataset(
+        X, y, weight=weight, init_score=offset, feature_name=names, params=params, free_raw_data=False
     )
 
 

@@ -119,7 +119,9 @@ class Learner:
                     continue
                 # Without statistics every bag reads the same rows: they are sorted into bins once.
                 if data is None:
-                    data = dataset(rows, y, weight, recipe.settings["max_bin"], recipe.threads, offset)
+                    bins, threads = recipe.settings["max_bin"], recipe.threads
+                    # Trees that read a quarter of many counts grow twice as fast from columns of their own.
+                    data = dataset(rows, y, weight, bins, threads, offset, bundle=recipe.stumps)
                 grower = Grower(data, self._settings(), kind, seed, recipe.threads, level)
                 self._growers[kind].append(grower)
 
@@ -157,9 +159,7 @@ class Learner:
         encoder, at = self.recipe.encoder, self.linear_columns
         indicator = None if encoder is None else encoder.indicator[at]
         signs = self._signs[at] if self._signs.any() else None
-        found = fit_ridges(
-            self._encoded(at), self.y, self.weight, strengths, indicator, signs, self._above
-        )
+        found = fit_ridges(self._encoded(at), self.y, self.weight, strengths, indicator, signs, self._above)
         if encoder is None:
             return found
         return [self._spread(linear) for linear in found]
