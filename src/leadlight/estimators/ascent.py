@@ -77,24 +77,23 @@ class Ascent:
         penalty = np.full(len(start), 1.0 / strength)
         penalty[-1] = 0.0
         beta, log_odds = start, self._design @ start + self._offset
-        model: _Model | None = None
+        model = None if self._kept is None else _Model(self._kept, penalty)
         for _ in range(MOST_STEPS):
             p = sigmoid(log_odds)
             gradient = self._design.T @ (self._weight * (self._y - p)) - penalty * beta
             # A coefficient at its bound stays there while the slope points out of it.
             free = (self._wanted == 0) | (beta != 0.0) | (gradient * self._wanted > 0)
-            if self._kept is not None:
-                model = _Model(self._kept, penalty) if model is None else model
+            if model is not None:
                 model.learn(beta, gradient, free)
                 step = model.step(gradient, free)
                 if not gradient @ step > self._least:
                     break
-            if self._kept is None or self._age >= self._patience:
+            if model is None or self._age >= self._patience:
                 self._kept, self._age = self._second_derivatives(p), 0
                 model = _Model(self._kept, penalty)
                 model.learn(beta, gradient, free)
                 step = model.step(gradient, free)
-            if model is not None and self._bound:
+            if self._bound:
                 step = self._inside(beta, gradient, free, step, model)
             ahead = self._design @ step
             length = self._length(

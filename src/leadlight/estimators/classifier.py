@@ -82,8 +82,8 @@ class LeadClassifier(ClassifierMixin, BaseEstimator):
     stands above whom within it: a column that only tells the time earns little. The level that is predicted is that of the
     rows calibrated on; without calibration it is the mean one.
 
-    Beyond 20,000 negative rows and 200 for each positive one, trees and ridge see a random part of the negatives, weighted
-    back to their number; blend and calibration always see all rows.
+    Beyond 20,000 negative rows and 200 for each won account, trees and ridge see a random part of the negatives, drawn by
+    weight and weighted back to their sum; blend and calibration always see all rows.
 
     Attributes
     ----------
