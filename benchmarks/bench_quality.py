@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
     found.set_defaults(period="validation")
     found.add_argument(
         "--cases",
-        help="begin of the names, divided by ';': 'travel;simulator, 10 won', or 'all' "
+        help="begin of the names, divided by ';', with a $ the whole name: 'travel;simulator, 10;bank$', or 'all' "
         f"(default: all for --judge, else {' and '.join(QUICK)})",
     )
     found.add_argument(
@@ -75,6 +75,11 @@ def contestants(given: argparse.Namespace) -> list[Contestant]:
     return [c for c in found if not wanted or c.name == OURS or c.learner in wanted]
 
 
+def among(name: str, wanted: list[str]) -> bool:
+    """Return whether a case is asked for: by a part that it begins with, or by its whole name and a $; no names mean all."""
+    return not wanted or any(f"{name}$".startswith(one) for one in wanted)
+
+
 def main() -> None:
     given = arguments()
     sources: list[Source] = [TRAVEL, BEER, Simulator()]
@@ -82,10 +87,7 @@ def main() -> None:
     asked = given.cases or ("all" if given.period == "judge" else ";".join(QUICK))
     wanted = [] if asked == "all" else [name.strip() for name in asked.split(";") if name.strip()]
     field = contestants(given)
-    plan = {
-        s: [n for n in s.case_names(given.period) if not wanted or n.startswith(tuple(wanted))]
-        for s in sources
-    }
+    plan = {s: [name for name in s.case_names(given.period) if among(name, wanted)] for s in sources}
     if given.list:
         print(
             "\n".join(n for names in plan.values() for n in names),
@@ -116,7 +118,7 @@ def main() -> None:
             show(tables.case_table(judgements[-1]))
     if judgements:
         show(tables.summary(judgements))
-    if not wanted or capped_points.NAME.startswith(tuple(wanted)):
+    if among(capped_points.NAME, wanted):
         seeds = (
             [int(seed) for seed in given.seeds.split(",")] if given.seeds else Simulator.SEEDS[given.period]
         )
