@@ -384,3 +384,46 @@ def test_a_full_disk_leaves_the_old(scorer, saved, monkeypatch):
 def test_a_reader_finds_the_old_files_between_the_two_renames(files, tmp_path):
     write_files(files, tmp_path / ".m.previous")
     assert read_files(tmp_path / "m", 1 << 30) == files
+
+
+def test_a_reader_of_old_files_that_are_just_removed_finds_the_new_ones(files, tmp_path, monkeypatch):
+    write_files(files, tmp_path / ".m.previous")
+    (tmp_path / ".m.previous" / "manifest.json").unlink()
+    read = storage._read_folder
+
+    def then_renamed(folder, max_bytes):
+        found = read(folder, max_bytes)
+        if folder.name == ".m.previous":
+            write_files(files, tmp_path / "m")
+        return found
+
+    monkeypatch.setattr(storage, "_read_folder", then_renamed)
+    assert read_files(tmp_path / "m", 1 << 30) == files
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_saver_waits_for_another_that_is_replacing_the_same_bundle(files, tmp_path, monkeypatch, gone):
+    target, real, looks = tmp_path / "m", Path.iterdir, []
+    write_files(files, target)
+
+    def while_replaced(folder):
+        if folder != target or looks:
+            return real(folder)
+        looks.append(1)
+        target.rename(tmp_path / "aside")
+        if gone:
+            return real(folder)
+        write_files(files, target)
+        return iter([folder / "plan.json"])
+
+    monkeypatch.setattr(Path, "iterdir", while_replaced)
+    write_files(files, target)
+    assert looks
+    assert read_files(target, 1 << 30) == files
+
+
+def test_a_folder_that_has_lost_its_manifest_for_good_is_not_replaced(files, tmp_path):
+    write_files(files, tmp_path / "m")
+    (tmp_path / "m" / "manifest.json").unlink()
+    with pytest.raises(InputError, match=r"no manifest\.json"):
+        write_files(files, tmp_path / "m")

@@ -174,15 +174,25 @@ def _check_replaceable(target: Path) -> None:
         if target.is_dir() or (target.exists() and not zipfile.is_zipfile(target)):
             raise InputError(f"{target} is there and is no bundle; it is left as it is. Choose another path.")
         return
-    if not target.exists():
-        return
-    names = [entry.name for entry in target.iterdir()] if target.is_dir() else [target.name]
-    foreign = sorted(name for name in names if NAME.fullmatch(name) is None)
-    if foreign or (names and FIRST not in names):
-        raise InputError(
-            f"{target} is there and holds more than a bundle ({', '.join(foreign[:3]) or 'no ' + FIRST}); "
-            "it is left as it is. Choose another path."
-        )
+    for _ in range(_ATTEMPTS):
+        before = _identity(target)
+        if before is None:
+            return
+        try:
+            names = [entry.name for entry in target.iterdir()]
+        except FileNotFoundError:
+            continue
+        except NotADirectoryError:
+            names = [target.name]
+        foreign = sorted(name for name in names if NAME.fullmatch(name) is None)
+        if not foreign and (not names or FIRST in names):
+            return
+        # Somebody else who saves to the same place may just have put the old one aside, where it loses its files.
+        if _identity(target) == before:
+            raise InputError(
+                f"{target} is there and holds more than a bundle ({', '.join(foreign[:3]) or 'no ' + FIRST}); "
+                "it is left as it is. Choose another path."
+            )
 
 
 def _write_file(path: Path, data: bytes) -> None:
@@ -243,7 +253,11 @@ def _read(target: Path, max_bytes: int) -> Files:
     except (OSError, ValueError) as error:
         aside = _aside(Path(os.path.realpath(target)))
         if isinstance(error, FileNotFoundError) and aside.is_dir():
-            return _read_folder(aside, max_bytes)
+            files = _read_folder(aside, max_bytes)
+            # What is aside is removed once the new one is in place.
+            if FIRST not in files:
+                raise _ReplacedError from error
+            return files
         raise BundleError(
             f"There is no bundle at {target}: {error}. Give the folder or .zip that save() wrote."
         ) from error
