@@ -7,7 +7,7 @@ import pytest
 
 from leadlight.estimators import LeadClassifier
 from leadlight.estimators.calibration import fit_sigmoid, latest_rows, slope_in_time
-from leadlight.estimators.later import FEWEST_WON, Split, later_splits
+from leadlight.estimators.later import FEWEST_WON, PERIODS, Split, later_splits
 from leadlight.estimators.parts import log_loss, ranking_loss
 from leadlight.estimators.rows import Rows
 from leadlight.estimators.time_level import periods
@@ -55,14 +55,14 @@ def test_each_later_row_is_judged_once(table, request):
 
 def test_rows_of_one_time_are_in_one_period(leads):
     y, _, times = leads
-    found = periods(times, y)
+    found = periods(times, y, PERIODS)
     assert all(len(set(found[times == time])) == 1 for time in set(times))
     assert sorted(set(found)) == [0, 1, 2, 3, 4]
 
 
 def test_periods_hold_as_many_positive_rows_as_ties_allow(leads):
     y, _, times = leads
-    won = np.bincount(periods(times, y), y)
+    won = np.bincount(periods(times, y, PERIODS), y)
     assert abs(won - y.sum() / 5).max() <= np.bincount(times, y).max()
 
 
@@ -97,9 +97,9 @@ def test_too_few_won_accounts_before_a_period_judge_nothing():
 
 def test_a_period_without_both_classes_is_left_out(leads):
     y, groups, times = leads
-    last = periods(times, y) == 4
+    last = periods(times, y, PERIODS) == 4
     y = np.where(last, 1, y)
-    splits = later_splits(checked(y, groups, periods(times, y)), 0)
+    splits = later_splits(checked(y, groups, periods(times, y, PERIODS)), 0)
     assert all(0 < y[split.test].sum() < len(split.test) for split in splits)
     assert len(splits) < 3
 

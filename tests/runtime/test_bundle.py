@@ -427,3 +427,16 @@ def test_a_folder_that_has_lost_its_manifest_for_good_is_not_replaced(files, tmp
     (tmp_path / "m" / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"no manifest\.json"):
         write_files(files, tmp_path / "m")
+
+
+def test_a_place_that_never_comes_to_rest_is_not_written_to(files, tmp_path, monkeypatch):
+    write_files(files, tmp_path / "m")
+
+    def gone(folder):
+        raise FileNotFoundError(folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "iterdir", gone)
+        with pytest.raises(OSError, match="keep saving to the same place"):
+            write_files({}, tmp_path / "m")
+    assert read_files(tmp_path / "m", 1 << 30) == files

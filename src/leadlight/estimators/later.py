@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from leadlight.estimators.forest import KINDS
 from leadlight.estimators.learner import BAGS_IN_A_FOLD, Learner, Recipe, linear_margins
 from leadlight.estimators.rows import Rows
-from leadlight.estimators.time_level import PERIODS, periods
+from leadlight.estimators.time_level import periods
 
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-JUDGED = 3
-"""How many of the latest periods are judged: a fit on less would say little."""
+PERIODS, JUDGED = 5, 3
+"""Periods of as many positive rows each, and how many of the latest are judged: a fit on less would say little."""
 
 ACCOUNT_FOLDS = 3
 """Where accounts go on from period to period, as in an event log, each is judged by fits without a third of them."""
@@ -90,7 +90,7 @@ def later_splits(data: Rows, seed: int) -> list[Split]:
     if data.times is None:
         return []
     there = np.flatnonzero(data.weight > 0)
-    period = periods(data.times[there], data.y[there])
+    period = periods(data.times[there], data.y[there], PERIODS)
     fold = _account_folds(data.groups[there], data.y[there], seed)
     found = []
     for later in range(PERIODS - JUDGED, PERIODS):

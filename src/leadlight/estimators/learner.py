@@ -119,9 +119,9 @@ class Learner:
                     continue
                 # Without statistics every bag reads the same rows: they are sorted into bins once.
                 if data is None:
-                    bins, threads = recipe.settings["max_bin"], recipe.threads
+                    bins = recipe.settings["max_bin"]
                     # Trees that read a quarter of many counts grow twice as fast from columns of their own.
-                    data = dataset(rows, y, weight, bins, threads, offset, bundle=recipe.stumps)
+                    data = dataset(rows, y, weight, bins, recipe.threads, offset, bundle=recipe.stumps)
                 grower = Grower(data, self._settings(), kind, seed, recipe.threads, level)
                 self._growers[kind].append(grower)
 

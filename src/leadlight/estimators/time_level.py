@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-PERIODS = 5
-"""Periods of as many positive rows each in which later rows are judged."""
-
 STEPS = 10
 """Periods of as many positive rows each that have a level of their own."""
 
@@ -25,8 +22,8 @@ MOST_ROWS = 1.5
 many of them are old or asleep moves the level, which their own columns tell rightly."""
 
 
-def periods(times: NDArray[Any], y: Values, count: int = PERIODS) -> Codes:
-    """Return the period of each row: as many positive rows in each as ties allow, in the order of time."""
+def periods(times: NDArray[Any], y: Values, count: int) -> Codes:
+    """Return the period of each row, `count` in the order of time: as many positive rows in each as ties allow."""
     order = np.argsort(times, kind="stable")
     won = np.cumsum(y[order])
     ends = np.searchsorted(won, won[-1] * np.arange(1, count) / count)

@@ -17,6 +17,11 @@ CELLS = 4_000_000
 """Numbers held at once while sums are redrawn."""
 
 
+def account_codes(groups: NDArray[Any]) -> Codes:
+    """Return the account of each row as a number from 0."""
+    return np.unique(groups.astype(str), return_inverse=True)[1].astype(np.int64)
+
+
 class Redraws:
     """How often each account stands in each bootstrap draw; draw 0 is the sample as it is.
 
@@ -33,7 +38,7 @@ class Redraws:
     """
 
     def __init__(self, groups: NDArray[Any], rounds: int, seed: int) -> None:
-        self.codes: Codes = np.unique(groups.astype(str), return_inverse=True)[1].astype(np.int64)
+        self.codes = account_codes(groups)
         self.count = int(self.codes.max()) + 1 if len(self.codes) else 0
         rng = np.random.default_rng(seed)
         self.times = np.ones((1 + (rounds if self.count else 0), self.count), np.uint16)

@@ -105,7 +105,7 @@ def propensity_weights(community: Community, rows: Observations) -> Values:
         return np.zeros(len(rows))
     asked, window = _approaches(contacts), _windows(community, rows)
     propensity = contacts["propensity"].to_numpy(float)
-    unknown = np.isnan(propensity)
+    unknown = ~np.isfinite(propensity)
     weight = np.zeros(len(contacts))
     weight[~unknown] = _draw_weights(propensity[~unknown], _weeks(rows))[0]
     found = _within(asked, weight, *window)

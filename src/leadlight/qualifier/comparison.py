@@ -17,6 +17,7 @@ from leadlight.estimators.folds import USUAL_STRENGTH
 from leadlight.estimators.forest import tree_settings
 from leadlight.estimators.learner import Learner, Recipe
 from leadlight.estimators.parts import WITHOUT_STUMPS
+from leadlight.evaluation.redraws import account_codes
 from leadlight.evaluation.views import view_weights
 from leadlight.observations import Observations
 from leadlight.qualifier.selection import Selection, choose, contacted, training_weight
@@ -182,7 +183,7 @@ def quick_log_odds(
     stands_for = np.ones(len(label))
     stands_for[drawn] = len(others) / max(len(drawn), 1)
     used = np.concatenate([np.flatnonzero(asked | (label > 0)), np.sort(drawn)])
-    account = np.unique(groups.astype(str), return_inverse=True)[1]
+    account = account_codes(groups)
     won = np.bincount(account, label > 0) > 0
     # At random, half of those who won and half of the others.
     half = np.empty(len(won), np.int64)
@@ -248,7 +249,7 @@ def compare(
     """
     inside = slice_.weight > 0
     weight, y = slice_.weight[inside], label[inside]
-    account = np.unique(groups[inside].astype(str), return_inverse=True)[1]
+    account = account_codes(groups[inside])
     loss = {n: np.logaddexp(0.0, s[inside]) - y * s[inside] for n, s in log_odds.items()}
     mean = {name: float(np.average(rows, weights=weight)) for name, rows in loss.items()}
     difference = mean["discount"] - mean["none"]

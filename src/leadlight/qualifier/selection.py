@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from leadlight.community import Community
 from leadlight.errors import InputError
 from leadlight.estimators.calibration import FEW_POSITIVES
-from leadlight.evaluation.redraws import effective
+from leadlight.evaluation.redraws import account_codes, effective
 from leadlight.evaluation.views import propensity_weights
 from leadlight.observations import Observations
 
@@ -132,8 +132,8 @@ def calibrated_on(
     if not (stands_for[asked] > 0).all():
         told = "Approached rows are calibrated on alike: not all approaches have a logged propensity."
         return Calibrated(alike, approached=True, told=told)
-    account = np.unique(rows.groups.astype(str), return_inverse=True)[1]
-    equal = effective(np.bincount(account, stands_for * (label > 0)).astype(np.float64))
+    bought = np.bincount(account_codes(rows.groups), stands_for * (label > 0))
+    equal = effective(bought.astype(np.float64))
     if equal < FEW_POSITIVES:
         told = (
             f"Approached rows are calibrated on alike: by inverse propensity their buyers carry as much as {equal:.1f} equal "

@@ -156,7 +156,11 @@ def _swap(temporary: Path, target: Path) -> None:
             raise
         _remove(aside)
         return
-    raise OSError(errno.EBUSY, "other processes keep saving to the same place", str(target))
+    raise _busy(target)
+
+
+def _busy(target: Path) -> OSError:
+    return OSError(errno.EBUSY, "other processes keep saving to the same place", str(target))
 
 
 def _remove(folder: Path) -> None:
@@ -193,6 +197,7 @@ def _check_replaceable(target: Path) -> None:
                 f"{target} is there and holds more than a bundle ({', '.join(foreign[:3]) or 'no ' + FIRST}); "
                 "it is left as it is. Choose another path."
             )
+    raise _busy(target)
 
 
 def _write_file(path: Path, data: bytes) -> None:
